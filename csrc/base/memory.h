@@ -1,0 +1,49 @@
+// Aligned memory for the engine: buffers drawn from one bounded pool, so that steady use neither allocates nor faults
+// pages.
+#pragma once
+#include <cstddef>
+#include <utility>
+
+namespace recurra {
+
+constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
+
+// Takes at least `bytes` from the pool (or the system) and gives it back. Thread-safe. Throws std::bad_alloc.
+void* pool_take(std::size_t bytes, std::size_t* capacity);
+void pool_give(void* memory, std::size_t capacity) noexcept;
+
+// Owns uninitialised room for `count` elements of T, 64-byte aligned, with one vector of slack behind the end.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t count) : size_(count) {
+    data_ = static_cast<T*>(pool_take(count * sizeof(T) + kAlignment, &capacity_));
+  }
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() {
+    if (data_) pool_give(data_, capacity_);
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  void swap(Buffer& other) {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+  }
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;  // bytes
+};
+
+}  // namespace recurra

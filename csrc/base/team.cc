@@ -1,0 +1,112 @@
+// run_team on OpenMP, or serially where the compiler has none.
+#include "base/team.h"
+
+#include <exception>
+#include <thread>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace recurra {
+namespace {
+
+// Flushes denormals to zero while it lives: a decaying state would otherwise run many times slower.
+class FlushDenormals {
+ public:
+#if defined(__SSE2__)
+  FlushDenormals() : mode_(_mm_getcsr()) { _mm_setcsr(mode_ | 0x8040u); }  // FTZ, DAZ
+  ~FlushDenormals() { _mm_setcsr(mode_); }
+
+ private:
+  unsigned mode_;
+#elif defined(__aarch64__)
+  FlushDenormals() {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode_));
+    __asm__ volatile("msr fpcr, %0" ::"r"(mode_ | (1ul << 24)));  // FZ
+  }
+  ~FlushDenormals() { __asm__ volatile("msr fpcr, %0" ::"r"(mode_)); }
+
+ private:
+  unsigned long mode_;
+#endif
+};
+
+inline void pause() {
+#if defined(__SSE2__)
+  _mm_pause();
+#endif
+}
+
+constexpr int kSpins = 2000;   // plain loads before pausing: a step's barrier is far shorter
+constexpr int kPauses = 6000;  // then pauses, some 50 us in all, before giving the core away
+constexpr auto kPollEvery = std::chrono::milliseconds(40);
+
+}  // namespace
+
+bool Team::meet() {
+  if (size_ == 1) return !stopped();
+  const int generation = barrier_->generation.load(std::memory_order_relaxed);
+  if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+    barrier_->arrived.store(0, std::memory_order_relaxed);
+    barrier_->generation.store(generation + 1, std::memory_order_release);
+    return !stopped();
+  }
+  for (int spins = 0; barrier_->generation.load(std::memory_order_acquire) == generation; ++spins) {
+    if (stopped()) return false;
+    if (spins < kSpins) continue;
+    if (spins % kSpins == 0) go_on();
+    if (spins < kPauses) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  return !stopped();
+}
+
+bool Team::go_on() {
+  if (interrupt_ && interrupt_->poll) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - interrupt_->last >= kPollEvery) {
+      interrupt_->last = now;
+      if (interrupt_->poll()) stop_->store(true, std::memory_order_relaxed);
+    }
+  }
+  return !stopped();
+}
+
+bool run_team(int threads, const Poll& poll, const std::function<void(Team&)>& body) {
+  std::atomic<bool> stop{false};
+  Barrier barrier;
+  Interrupt interrupt{poll};
+  if (threads <= 1) {
+    FlushDenormals flush;
+    Team team(0, 1, &barrier, &stop, &interrupt);
+    body(team);
+    return !stop;
+  }
+#if defined(_OPENMP)
+  std::exception_ptr failure;
+  std::atomic<bool> failed{false};
+#pragma omp parallel num_threads(threads)
+  {
+    FlushDenormals flush;
+    const int rank = omp_get_thread_num();
+    Team team(rank, omp_get_num_threads(), &barrier, &stop, rank == 0 ? &interrupt : nullptr);
+    try {
+      body(team);
+    } catch (...) {
+      if (!failed.exchange(true)) failure = std::current_exception();
+      stop = true;
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+#endif
+  return !stop;
+}
+
+}  // namespace recurra

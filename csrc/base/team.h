@@ -1,0 +1,67 @@
+// A team of threads that runs one function together: ranks, a spinning barrier, a way to stop early.
+//
+//   run_team(threads, poll, [&](Team& team) { ... });
+//
+// The whole call is one parallel region. The barrier belongs to a Group, so that parts of a team can meet among
+// themselves. Every thread runs with denormals flushed to zero; the caller's floating-point mode is restored
+// afterwards.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <functional>
+
+namespace recurra {
+
+// Asked about every 50 ms by the calling thread while it works; true means: stop now.
+using Poll = std::function<bool()>;
+
+// When `poll` was asked last; lives as long as the call.
+struct Interrupt {
+  const Poll& poll;
+  std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
+};
+
+// Threads that meet at a barrier. Plain data shared by its members.
+struct Barrier {
+  alignas(64) std::atomic<int> arrived{0};
+  alignas(64) std::atomic<int> generation{0};
+};
+
+class Team {
+ public:
+  Team(int rank, int size, Barrier* barrier, std::atomic<bool>* stop, Interrupt* interrupt)
+      : rank_(rank), size_(size), barrier_(barrier), stop_(stop), interrupt_(interrupt) {}
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  bool stopped() const { return stop_->load(std::memory_order_relaxed); }
+
+  // Waits for the others of this team. False when the call was stopped: leave at once.
+  bool meet();
+
+  // Called now and then between blocks of work; false when the call was stopped. Cheap; asks `poll` on the calling
+  // thread only.
+  bool go_on();
+
+  // The part of this team with ranks [first, first + size), meeting at `barrier`; the caller's rank must lie inside.
+  Team part(int first, int size, Barrier* barrier) const {
+    return Team(rank_ - first, size, barrier, stop_, interrupt_);
+  }
+
+ private:
+  int rank_, size_;
+  Barrier* barrier_;
+  std::atomic<bool>* stop_;
+  Interrupt* interrupt_;  // null on all threads but the calling one
+};
+
+// Runs body on `threads` threads (the caller is rank 0). False when it was stopped by `poll`.
+bool run_team(int threads, const Poll& poll, const std::function<void(Team&)>& body);
+
+// [first, last) of `count` items for `rank` of `size`, contiguous, sizes differing by one at most.
+struct Range {
+  long first, last;
+};
+inline Range share(long count, int rank, int size) { return {count * rank / size, count * (rank + 1) / size}; }
+
+}  // namespace recurra

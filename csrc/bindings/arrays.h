@@ -1,0 +1,124 @@
+// NumPy arrays at the border: dtype, shape and writeability are checked here for memory safety; users are told earlier,
+// in Python.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/team.h"
+#include "nn/direction.h"
+
+namespace recurra {
+
+namespace py = pybind11;
+
+using Shape = std::vector<py::ssize_t>;
+
+inline Shape shape_of(const py::array& a) { return Shape(a.shape(), a.shape() + a.ndim()); }
+
+inline std::string shape_text(const Shape& shape) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") + (shape[i] < 0 ? "any" : std::to_string(shape[i]));
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+[[noreturn]] inline void refuse(const char* argument, const std::string& expected, const std::string& got) {
+  throw py::value_error(std::string(argument) + ": expected " + expected + ", got " + got);
+}
+[[noreturn]] inline void refuse_type(const char* argument, const std::string& expected, const py::handle& got) {
+  throw py::type_error(std::string(argument) + ": expected " + expected + ", got " + std::string(py::str(got)));
+}
+
+// `object` as an array of T with the given shape (-1: any extent).
+template <class T>
+py::array typed(const char* name, const py::handle& object, const Shape& shape) {
+  if (!py::isinstance<py::array>(object)) refuse_type(name, "a NumPy array", py::type::of(object).attr("__name__"));
+  py::array a = py::reinterpret_borrow<py::array>(object);
+  if (!py::isinstance<py::array_t<T>>(a)) refuse_type(name, py::str(py::dtype::of<T>()), a.dtype());
+  bool good = a.ndim() == static_cast<py::ssize_t>(shape.size());
+  for (std::size_t i = 0; good && i < shape.size(); ++i)
+    good = shape[i] < 0 || a.shape(static_cast<py::ssize_t>(i)) == shape[i];
+  if (!good) refuse(name, "shape " + shape_text(shape), shape_text(shape_of(a)));
+  return a;
+}
+
+// Read only, C-contiguous and aligned; copied when the caller's array is not.
+template <class T>
+using Input = py::array_t<T, py::array::c_style>;
+template <class T>
+Input<T> input(const char* name, const py::handle& object, const Shape& shape) {
+  return Input<T>::ensure(typed<T>(name, object, shape));
+}
+template <class T>
+Input<T> input(const char* name, const py::array& a) {
+  return input<T>(name, a, shape_of(a));
+}
+
+// Written in place: must be C-contiguous, aligned and writeable.
+template <class T>
+T* output(const char* name, const py::handle& object, const Shape& shape) {
+  py::array a = typed<T>(name, object, shape);
+  if (!(a.flags() & py::array::c_style) || reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) != 0)
+    refuse(name, "a C-contiguous array", "other strides");
+  if (!a.writeable()) refuse(name, "a writeable array", "a read-only one");
+  return static_cast<T*>(a.mutable_data());
+}
+
+// No two of these C-contiguous arrays may share memory: some of them are written.
+inline void require_apart(const std::vector<std::pair<const char*, const py::array*>>& arrays) {
+  const auto first = [](const py::array* a) { return static_cast<const char*>(a->data()); };
+  for (std::size_t i = 0; i < arrays.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (first(arrays[i].second) < first(arrays[j].second) + arrays[j].second->nbytes() &&
+          first(arrays[j].second) < first(arrays[i].second) + arrays[i].second->nbytes())
+        refuse(arrays[i].first, std::string("memory apart from ") + arrays[j].first, "overlapping arrays");
+}
+
+// body(float{}) or body(double{}) by the dtype of `a`.
+template <class Body>
+auto by_dtype(const char* name, const py::handle& a, const Body& body) {
+  if (py::isinstance<py::array_t<float>>(a)) return body(float{});
+  if (py::isinstance<py::array_t<double>>(a)) return body(double{});
+  refuse_type(name, "float32 or float64",
+              py::hasattr(a, "dtype") ? py::object(a.attr("dtype")) : py::object(py::type::of(a)));
+}
+
+// A (N, T, F) array of any strides, without a copy unless it is not aligned. `owner` keeps what the view points to.
+template <class T>
+View<const T> strided(const char* name, const py::handle& object, const Shape& shape, py::array* owner) {
+  py::array a = typed<T>(name, object, shape);
+  bool aligned = reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) == 0;
+  for (py::ssize_t axis = 0; axis < 3; ++axis)
+    aligned = aligned && a.strides(axis) % static_cast<py::ssize_t>(sizeof(T)) == 0;
+  if (!aligned) a = py::array_t<T, py::array::c_style>::ensure(a).attr("copy")();
+  *owner = a;
+  const auto stride = [&](py::ssize_t axis) {
+    return static_cast<long>(a.strides(axis)) / static_cast<long>(sizeof(T));
+  };
+  return {static_cast<const T*>(a.data()), stride(0), stride(1), a.shape(2) > 1 ? stride(2) : 1};
+}
+
+// True when a signal (Ctrl-C) waits; the Python error is set then.
+inline Poll signal_poll() {
+  return [] {
+    py::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+  };
+}
+
+// Runs `work` (taking a Poll, returning false when stopped) without the GIL; raises what stopped it.
+template <class F>
+void run_without_gil(const F& work) {
+  bool done;
+  {
+    py::gil_scoped_release release;
+    done = work(signal_poll());
+  }
+  if (!done) throw py::error_already_set();
+}
+
+}  // namespace recurra

@@ -1,0 +1,10 @@
+// The parts of the module.
+#pragma once
+#include <pybind11/pybind11.h>
+
+namespace recurra {
+
+void bind_recurrent(pybind11::module_& m);
+void bind_train(pybind11::module_& m);
+
+}  // namespace recurra

@@ -1,0 +1,343 @@
+// Recurrent and Tape: the stack of recurrent layers for Python; and the dense layer.
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <memory>
+#include <variant>
+
+#include "bindings/arrays.h"
+#include "bindings/module.h"
+#include "nn/linear.h"
+#include "nn/stack.h"
+
+namespace recurra {
+namespace {
+
+using Triple = std::tuple<std::string, double, double>;
+
+Activation activation_of(const char* argument, const Triple& triple) {
+  Activation a;
+  if (!find_activation(std::get<0>(triple).c_str(), &a.kind))
+    throw py::value_error(std::string(argument) + ": expected the name of an activation, got '" + std::get<0>(triple) +
+                          "'");
+  a.alpha = std::get<1>(triple), a.beta = std::get<2>(triple);
+  return a;
+}
+
+CellKind cell_of(const std::string& name, bool reset_after) {
+  if (name == "rnn") return kRnn;
+  if (name == "lstm") return kLstm;
+  if (name == "gru") return reset_after ? kGru : kGruBefore;
+  throw py::value_error("cell: expected rnn, lstm or gru, got '" + name + "'");
+}
+
+Merge merge_of(const std::string& name) {
+  if (name == "concat") return Merge::kConcat;
+  if (name == "sum") return Merge::kSum;
+  if (name == "mul") return Merge::kMultiply;
+  if (name == "ave") return Merge::kAverage;
+  throw py::value_error("merge_mode: expected concat, sum, mul or ave, got '" + name + "'");
+}
+
+// What a forward pass saved for one backward pass.
+template <class T>
+struct TypedTape {
+  std::unique_ptr<StackRun<T>> run;
+  std::atomic<bool> used{false};
+
+  py::tuple backward(const py::object& dy, const py::object& dhn, const py::object& dcn, const py::object& gradients,
+                     bool need_dx, bool keep) {
+    const Config& c = run->config();
+    const StackArguments<T>& a = run->arguments();
+    const long states = c.layers * c.directions();
+    StackGradients<T> g;
+    py::array dy_owner, dhn_owner, dcn_owner;
+    if (!dy.is_none() && a.sequences) {
+      g.dy_view = strided<T>("dy", dy, {a.batch, a.time, c.output()}, &dy_owner);
+    } else if (!dy.is_none()) {
+      dy_owner = input<T>("dy", dy, {a.batch, c.output()});
+      g.dy = static_cast<const T*>(dy_owner.data());
+    }
+    if (!dhn.is_none())
+      dhn_owner = input<T>("dhn", dhn, {states, a.batch, c.recurrent()}),
+      g.dhn = static_cast<const T*>(dhn_owner.data());
+    if (!dcn.is_none() && c.cell == kLstm)
+      dcn_owner = input<T>("dcn", dcn, {states, a.batch, c.hidden}), g.dcn = static_cast<const T*>(dcn_owner.data());
+    g.weights = output<T>("gradients", gradients, {run->parameter_count()});
+    py::object dx = py::none(), dc0 = py::none();
+    if (need_dx) {
+      py::array_t<T> array({a.batch, a.time, c.input});
+      g.dx = array.mutable_data();
+      dx = array;
+    }
+    py::array_t<T> dh0({states, a.batch, c.recurrent()});
+    g.dh0 = dh0.mutable_data();
+    if (c.cell == kLstm) {
+      py::array_t<T> array({states, a.batch, c.hidden});
+      g.dc0 = array.mutable_data();
+      dc0 = array;
+    }
+    if (used.exchange(true))
+      throw py::value_error(
+          "tape: expected one that has not been used, got a used one; pass keep=True to its earlier uses");
+    run_without_gil([&](const Poll& poll) { return run->backward(g, keep, poll); });
+    if (keep) used = false;
+    return py::make_tuple(dx, dh0, dc0);
+  }
+};
+
+struct Tape {
+  std::variant<std::unique_ptr<TypedTape<float>>, std::unique_ptr<TypedTape<double>>> tape;
+};
+
+template <class T>
+struct TypedRecurrent {
+  std::shared_ptr<Plan<T>> plan;
+
+  // y, hn, cn and, when `tape` is given, what backward needs.
+  py::tuple forward(const py::object& weights, const py::object& x, const py::object& h0, const py::object& c0,
+                    const py::object& lengths, bool sequences, bool training, std::uint64_t seed,
+                    std::unique_ptr<TypedTape<T>>* tape) const {
+    const Config& c = plan->config();
+    const long states = c.layers * c.directions();
+    const auto flat = input<T>("weights", weights, {plan->layout().size});
+    StackArguments<T> a;
+    py::array x_owner;
+    a.x = strided<T>("x", x, {-1, -1, c.input}, &x_owner);
+    a.batch = x_owner.shape(0), a.time = x_owner.shape(1);
+    a.sequences = sequences, a.sampling = training, a.seed = seed;
+    py::array h_owner, c_owner, lengths_owner;
+    if (!h0.is_none())
+      h_owner = input<T>("h0", h0, {states, a.batch, c.recurrent()}), a.h0 = static_cast<const T*>(h_owner.data());
+    if (!c0.is_none() && c.cell == kLstm)
+      c_owner = input<T>("c0", c0, {states, a.batch, c.hidden}), a.c0 = static_cast<const T*>(c_owner.data());
+    if (!lengths.is_none()) {
+      lengths_owner = input<std::int64_t>("lengths", lengths, {a.batch});
+      a.lengths = static_cast<const std::int64_t*>(lengths_owner.data());
+      for (long n = 0; n < a.batch; ++n)
+        if (a.lengths[n] < 0 || a.lengths[n] > a.time)
+          throw py::value_error("lengths: expected numbers from 0 to " + std::to_string(a.time) + ", got " +
+                                std::to_string(a.lengths[n]));
+    }
+    py::array_t<T> y =
+        sequences ? py::array_t<T>({a.batch, a.time, c.output()}) : py::array_t<T>({a.batch, c.output()});
+    py::array_t<T> hn({states, a.batch, c.recurrent()});
+    a.y = y.mutable_data(), a.hn = hn.mutable_data();
+    py::object cn = py::none();
+    if (c.cell == kLstm) {
+      py::array_t<T> array({states, a.batch, c.hidden});
+      a.cn = array.mutable_data();
+      cn = array;
+    }
+    std::unique_ptr<StackRun<T>> run;
+    run_without_gil([&](const Poll& poll) {
+      run = std::make_unique<StackRun<T>>(plan, flat.data(), a, tape != nullptr);
+      return run->forward(poll);
+    });
+    if (tape) {
+      *tape = std::make_unique<TypedTape<T>>();
+      (*tape)->run = std::move(run);
+    }
+    return py::make_tuple(y, hn, cn);
+  }
+};
+
+struct Recurrent {
+  std::variant<TypedRecurrent<float>, TypedRecurrent<double>> typed;
+  template <class F>
+  auto visit(const F& f) const {
+    return std::visit(f, typed);
+  }
+  const Config& config() const {
+    return *visit([](const auto& r) { return &r.plan->config(); });
+  }
+};
+
+template <class T>
+py::array_t<T> linear_typed(const py::object& weight, const py::object& bias, const py::object& x) {
+  const auto w = input<T>("weight", weight, {-1, -1});
+  const auto rows = input<T>("x", x, {-1, w.shape(1)});
+  Linear<T> a{static_cast<long>(rows.shape(0)),
+              static_cast<long>(w.shape(1)),
+              static_cast<long>(w.shape(0)),
+              w.data(),
+              nullptr,
+              rows.data(),
+              static_cast<long>(w.shape(1)),
+              nullptr};
+  py::array_t<T, py::array::c_style> b;
+  if (!bias.is_none()) b = input<T>("bias", bias, {a.outputs}), a.bias = b.data();
+  py::array_t<T> y({a.rows, a.outputs});
+  a.y = y.mutable_data();
+  run_without_gil([&](const Poll& poll) { return linear(a, poll); });
+  return y;
+}
+
+template <class T>
+py::object linear_backward_typed(const py::object& weight, const py::object& x, const py::object& dy,
+                                 const py::object& dweight, const py::object& dbias, bool need_dx) {
+  const auto w = input<T>("weight", weight, {-1, -1});
+  LinearGradients<T> a{};
+  a.inputs = w.shape(1), a.outputs = w.shape(0), a.weight = w.data();
+  const auto rows = input<T>("x", x, {-1, a.inputs});
+  a.rows = rows.shape(0), a.x = rows.data(), a.x_row = a.inputs;
+  const auto d = input<T>("dy", dy, {a.rows, a.outputs});
+  a.dy = d.data(), a.dy_row = a.outputs;
+  a.dweight = output<T>("dweight", dweight, {a.outputs, a.inputs});
+  if (!dbias.is_none()) a.dbias = output<T>("dbias", dbias, {a.outputs});
+  py::object dx = py::none();
+  if (need_dx) {
+    py::array_t<T> array({a.rows, a.inputs});
+    a.dx = array.mutable_data();
+    dx = array;
+  }
+  run_without_gil([&](const Poll& poll) { return linear_backward(a, poll); });
+  return dx;
+}
+
+Recurrent make_recurrent(const std::string& cell, long input_size, long hidden_size, const py::kwargs& options) {
+  Config c;
+  std::string dtype = "float32";
+  bool reset_after = true;
+  Triple activation{"tanh", 0, 0}, gate{"sigmoid", 0, 0}, output{"tanh", 0, 0};
+  std::pair<double, double> zoneout{0, 0};
+  for (const auto& [key, value] : options) {
+    const std::string name = py::cast<std::string>(key);
+    const auto take = [&, v = value](auto& to) { to = py::cast<std::decay_t<decltype(to)>>(v); };
+    std::string merge;
+    if (name == "dtype")
+      take(dtype);
+    else if (name == "num_layers")
+      take(c.layers);
+    else if (name == "bidirectional")
+      take(c.bidirectional);
+    else if (name == "merge_mode")
+      take(merge), c.merge = merge_of(merge);
+    else if (name == "go_backwards")
+      take(c.go_backwards);
+    else if (name == "use_bias")
+      take(c.bias);
+    else if (name == "proj_size")
+      take(c.projection);
+    else if (name == "use_peepholes")
+      take(c.peepholes);
+    else if (name == "input_forget")
+      take(c.coupled);
+    else if (name == "reset_after")
+      take(reset_after);
+    else if (name == "layer_norm")
+      take(c.layer_norm);
+    else if (name == "activation")
+      take(activation);
+    else if (name == "recurrent_activation")
+      take(gate);
+    else if (name == "output_activation")
+      take(output);
+    else if (name == "clip")
+      take(c.clip);
+    else if (name == "cell_clip")
+      take(c.cell_clip);
+    else if (name == "dropout")
+      take(c.dropout);
+    else if (name == "interlayer_dropout")
+      take(c.interlayer_dropout);
+    else if (name == "recurrent_dropout")
+      take(c.recurrent_dropout);
+    else if (name == "zoneout")
+      take(zoneout);
+    else
+      throw py::type_error("Recurrent: unexpected argument '" + name + "'");
+  }
+  c.cell = cell_of(cell, reset_after);
+  c.input = input_size, c.hidden = hidden_size;
+  c.activation = activation_of("activation", activation);
+  c.gate_activation = activation_of("recurrent_activation", gate);
+  c.output_activation = activation_of("output_activation", output);
+  c.zone_h = zoneout.first, c.zone_c = zoneout.second;
+  check(c);
+  if (dtype == "float32") return {TypedRecurrent<float>{std::make_shared<Plan<float>>(c)}};
+  if (dtype == "float64") return {TypedRecurrent<double>{std::make_shared<Plan<double>>(c)}};
+  throw py::value_error("dtype: expected float32 or float64, got '" + dtype + "'");
+}
+
+py::list layout_list(const Layout& layout) {
+  py::list list;
+  for (const Parameter& p : layout.parameters)
+    list.append(py::make_tuple(p.name, py::tuple(py::cast(p.shape)), p.offset));
+  return list;
+}
+
+}  // namespace
+
+void bind_recurrent(py::module_& m) {
+  py::class_<Tape>(m, "Tape", py::is_final())
+      .def(
+          "backward",
+          [](Tape& t, const py::object& dy, const py::object& dhn, const py::object& dcn, const py::object& gradients,
+             bool need_dx, bool keep) {
+            return std::visit([&](auto& tape) { return tape->backward(dy, dhn, dcn, gradients, need_dx, keep); },
+                              t.tape);
+          },
+          py::arg("dy").none(true), py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("gradients"),
+          py::kw_only(), py::arg("need_dx") = true, py::arg("keep") = false);
+
+  py::class_<Recurrent>(m, "Recurrent", py::is_final())
+      .def(py::init(&make_recurrent), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"))
+      .def_property_readonly(
+          "layout",
+          [](const Recurrent& r) { return r.visit([](const auto& t) { return layout_list(t.plan->layout()); }); })
+      .def_property_readonly(
+          "size", [](const Recurrent& r) { return r.visit([](const auto& t) { return t.plan->layout().size; }); })
+      .def_property_readonly("output_size", [](const Recurrent& r) { return r.config().output(); })
+      .def_property_readonly("state_size", [](const Recurrent& r) { return r.config().recurrent(); })
+      .def(
+          "forward",
+          [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
+             const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed) {
+            return r.visit([&](const auto& t) {
+              return t.forward(weights, x, h0, c0, lengths, sequences, training, seed, nullptr);
+            });
+          },
+          py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
+          py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
+          py::arg("seed") = 0)
+      .def(
+          "vjp",
+          [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
+             const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed) {
+            return r.visit([&](const auto& t) {
+              auto tape = std::make_unique<Tape>();
+              using Typed = std::decay_t<decltype(*t.plan)>;
+              const py::tuple out = [&] {
+                std::unique_ptr<TypedTape<typename Typed::Number>> typed;
+                const py::tuple result = t.forward(weights, x, h0, c0, lengths, sequences, training, seed, &typed);
+                tape->tape = std::move(typed);
+                return result;
+              }();
+              return py::make_tuple(out[0], out[1], out[2], py::cast(std::move(tape)));
+            });
+          },
+          py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
+          py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
+          py::arg("seed") = 0);
+
+  m.def(
+      "linear",
+      [](const py::object& weight, const py::object& bias, const py::object& x) -> py::object {
+        return by_dtype("weight", weight,
+                        [&](auto zero) -> py::object { return linear_typed<decltype(zero)>(weight, bias, x); });
+      },
+      py::arg("weight"), py::arg("bias").none(true), py::arg("x"));
+  m.def(
+      "linear_backward",
+      [](const py::object& weight, const py::object& x, const py::object& dy, const py::object& dweight,
+         const py::object& dbias, bool need_dx) {
+        return by_dtype("weight", weight, [&](auto zero) {
+          return linear_backward_typed<decltype(zero)>(weight, x, dy, dweight, dbias, need_dx);
+        });
+      },
+      py::arg("weight"), py::arg("x"), py::arg("dy"), py::arg("dweight"), py::arg("dbias").none(true),
+      py::arg("need_dx") = true);
+}
+
+}  // namespace recurra

@@ -1,0 +1,122 @@
+// The rows of the function table and the choice among them.
+#include "kernels/dispatch.h"
+
+#include <cstdlib>
+#include <stdexcept>
+
+#define RECURRA_DECLARE(target)         \
+  namespace target {                    \
+  Kernels<float> kernels_float();       \
+  Kernels<double> kernels_double();     \
+  double fused(double, double, double); \
+  }
+
+namespace recurra {
+
+RECURRA_DECLARE(baseline)
+RECURRA_DECLARE(avx2)
+RECURRA_DECLARE(avx512)
+RECURRA_DECLARE(neon)
+
+namespace {
+
+struct Row {
+  const char* name;
+  bool (*available)();
+  Kernels<float> (*kernels_float)();
+  Kernels<double> (*kernels_double)();
+  double (*fused)(double, double, double);
+};
+
+[[maybe_unused]] bool always() { return true; }
+#if defined(__x86_64__)
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+// Best first.
+const Row kRows[] = {
+#if defined(RECURRA_HAS_avx512)
+    {"avx512", has_avx512, avx512::kernels_float, avx512::kernels_double, avx512::fused},
+#endif
+#if defined(RECURRA_HAS_avx2)
+    {"avx2", has_avx2, avx2::kernels_float, avx2::kernels_double, avx2::fused},
+#endif
+#if defined(RECURRA_HAS_neon)
+    {"neon", always, neon::kernels_float, neon::kernels_double, neon::fused},
+#endif
+#if defined(RECURRA_HAS_baseline)
+    {"baseline", always, baseline::kernels_float, baseline::kernels_double, baseline::fused},
+#endif
+};
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
+struct Choice {
+  const Row* row = nullptr;
+  std::string error;
+  Kernels<float> floats;
+  Kernels<double> doubles;
+
+  Choice() {
+    const char* wanted = std::getenv("RECURRA_ISA");
+    for (const Row& candidate : kRows) {
+      if (!candidate.available()) continue;
+      if (!row) row = &candidate;
+      if (wanted && candidate.name == std::string(wanted)) row = &candidate;
+    }
+    if (wanted && *wanted && row->name != std::string(wanted))
+      error = "RECURRA_ISA: expected an instruction set that this CPU and this build have, got " + std::string(wanted) +
+              "; choose " + joined(cpu_isas());
+    floats = row->kernels_float();
+    doubles = row->kernels_double();
+  }
+};
+
+const Choice& choice() {
+  static const Choice instance;
+  return instance;
+}
+
+}  // namespace
+
+template <>
+const Kernels<float>& kernels<float>() {
+  return choice().floats;
+}
+template <>
+const Kernels<double>& kernels<double>() {
+  return choice().doubles;
+}
+
+std::string isa() { return choice().row->name; }
+std::string isa_error() { return choice().error; }
+
+std::vector<std::string> compiled_isas() {
+  std::vector<std::string> names;
+  for (const Row& row : kRows) names.push_back(row.name);
+  return names;
+}
+
+std::vector<std::string> cpu_isas() {
+  std::vector<std::string> names;
+  for (const Row& row : kRows)
+    if (row.available()) names.push_back(row.name);
+  return names;
+}
+
+double fused_on(const std::string& name, double a, double b, double c) {
+  for (const Row& row : kRows)
+    if (row.name == name && row.available()) return row.fused(a, b, c);
+  throw std::invalid_argument("name: expected " + joined(cpu_isas()) + ", got " + name);
+}
+
+}  // namespace recurra

@@ -1,0 +1,50 @@
+// The body of every instruction set: included by the target_*.cc files, which define RECURRA_TARGET and are compiled
+// with its flags.
+#pragma once
+#include "kernels/cells_general.h"
+#include "kernels/cells_plain.h"
+#include "kernels/normalise.h"
+#include "kernels/product.h"
+#include "kernels/train.h"
+
+#define RECURRA_STRING_OF(x) #x
+#define RECURRA_STRING(x) RECURRA_STRING_OF(x)
+
+namespace recurra {
+namespace RECURRA_TARGET {
+
+template <class T>
+Kernels<T> make_kernels() {
+  Kernels<T> k{};
+  k.name = RECURRA_STRING(RECURRA_TARGET);
+  k.lanes = kLanes<T>;
+  k.tile_rows = tile_rows(kVectorRegisters == 16 ? 2 : 4);
+  k.multiply = multiply<T>;
+  k.reduce = reduce<T>;
+  k.sum_rows = sum_rows<T>;
+  k.cells[kRnn] = {rnn_forward<T>, rnn_backward<T>, rnn_general_forward<T>, nullptr, rnn_general_backward<T>, nullptr};
+  k.cells[kLstm] = {lstm_forward<T>,        lstm_backward<T>,        lstm_forward_stage1<T>,
+                    lstm_forward_stage2<T>, lstm_backward_stage1<T>, lstm_backward_stage2<T>};
+  k.cells[kGru] = {gru_forward<T>, gru_backward<T>, gru_general_forward<T>, nullptr, gru_general_backward<T>, nullptr};
+  k.cells[kGruBefore] = {nullptr,
+                         nullptr,
+                         gru_before_forward_stage1<T>,
+                         gru_before_forward_stage2<T>,
+                         gru_before_backward_stage1<T>,
+                         gru_before_backward_stage2<T>};
+  k.normalise = normalise<T>;
+  k.normalise_backward = normalise_backward<T>;
+  k.train = make_train_kernels<T>();
+  return k;
+}
+
+// What dispatch.cc looks for: one function a target and number type. fused(a, b, c) tells how this target rounds a * b
+// - c.
+Kernels<float> kernels_float() { return make_kernels<float>(); }
+Kernels<double> kernels_double() { return make_kernels<double>(); }
+double fused(double a, double b, double c) {
+  return fma(broadcast<double>(a), broadcast<double>(b), broadcast<double>(-c))[0];
+}
+
+}  // namespace RECURRA_TARGET
+}  // namespace recurra

@@ -1,0 +1,170 @@
+// Memory of a direction, and how its work is shared out.
+#include "nn/direction.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "nn/random.h"
+
+namespace recurra {
+namespace {
+
+// Bytes of the second-level cache of one core.
+long second_level_cache() {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  static const long size = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (size > 0) return size;
+#endif
+  return 512l << 10;
+}
+
+constexpr long kRowsWorthSplitting = 4;     // rows a thread, below which units are split
+constexpr double kStepFlopsForUnits = 1e5;  // a step must be worth several barriers before units are split
+constexpr double kHeavyStepFlops = 2e7;     // looking at the clock costs nothing beside such a step
+constexpr double kFlopsWorthAThread = 1e6;  // waking a second thread costs about a microsecond
+
+template <class T>
+double step_flops(const Direction<T>& d) {
+  return 2.0 * static_cast<double>(d.config->gates() * d.g.hidden) * static_cast<double>(d.recurrent + d.input) *
+         static_cast<double>(d.steps->batch);
+}
+
+// Splitting by units needs a cell that looks at its own units alone.
+template <class T>
+bool can_split_units(const Direction<T>& d) {
+  const Config& c = *d.config;
+  return c.plain() && !c.layer_norm && !c.projection && !d.zones_h() && !d.masked_h.data() &&
+         !(d.sampling && c.recurrent_dropout > 0) && d.g.panels >= 8 && step_flops(d) >= kStepFlopsForUnits;
+}
+
+template <class T>
+bool split_by_units(const Direction<T>& d, int size) {
+  if (!can_split_units(d)) return false;
+  const long rows = d.steps->batch / size;
+  const long weight_bytes = d.config->gates() * d.g.hidden * d.recurrent * static_cast<long>(sizeof(T));
+  if (rows < kRowsWorthSplitting) return true;
+  return weight_bytes > second_level_cache() && rows < 32;
+}
+
+template <class T>
+Buffer<T> zeros(long count) {
+  Buffer<T> b(static_cast<std::size_t>(count));
+  std::fill(b.data(), b.data() + count, T(0));
+  return b;
+}
+
+// Steps whose gates fill a quarter of the second-level cache, at most 64.
+template <class T>
+long window_of(const Direction<T>& d) {
+  const long bytes = std::max(1l, d.g.step(d.steps->batch) * static_cast<long>(sizeof(T)));
+  return std::clamp(second_level_cache() / 2 / bytes, 4l, 64l);
+}
+
+template <class T>
+void prepare_normal(NormalSeries<T>& series, long rows, long row_size) {
+  series.normal = Buffer<T>(static_cast<std::size_t>(rows * row_size));
+  series.deviation = Buffer<T>(static_cast<std::size_t>(2 * rows));
+}
+
+template <class T>
+void prepare_variants(Direction<T>& d, long step_rows, long state_rows) {
+  const Config& c = *d.config;
+  const Geometry& g = d.g;
+  const long batch = d.steps->batch;
+  if (c.projection) d.output = Buffer<T>(static_cast<std::size_t>(step_rows * g.padded()));
+  if (c.cell == kGruBefore) d.reset_h = Buffer<T>(static_cast<std::size_t>(step_rows * g.padded()));
+  if (d.sampling && c.recurrent_dropout > 0) {
+    d.mask = zeros<T>(batch * d.padded_recurrent);
+    d.masked_h = Buffer<T>(static_cast<std::size_t>(state_rows * d.padded_recurrent));
+  }
+  const auto zone = [&](double rate, long row_size) {
+    Buffer<T> b = zeros<T>((d.sampling ? step_rows : batch) * row_size);
+    if (!d.sampling) std::fill(b.data(), b.data() + batch * row_size, static_cast<T>(rate));
+    return b;
+  };
+  if (c.zone_h > 0) d.zone_h = zone(c.zone_h, d.padded_recurrent);
+  if (c.zone_c > 0) d.zone_c = zone(c.zone_c, g.padded());
+  if (d.lstm() && !d.plain()) d.fresh = zeros<T>(batch * g.padded());
+  if (c.layer_norm) {
+    prepare_normal(d.normal_in, step_rows, g.panels * g.in.slots() * g.lanes);
+    prepare_normal(d.normal_rec, step_rows, g.panels * g.rec.slots() * g.lanes);
+    if (g.late.slots()) prepare_normal(d.normal_late, step_rows, g.panels * g.late.slots() * g.lanes);
+    if (d.lstm()) prepare_normal(d.normal_c, step_rows, g.padded());
+  }
+  if (d.sampling && c.dropout > 0) {
+    d.dropout_mask = Buffer<T>(static_cast<std::size_t>(batch * d.input));
+    for (long n = 0; n < batch; ++n)
+      dropout_row(d.dropout_mask.data() + n * d.input, static_cast<int>(d.input), c.dropout, d.seed, kDropout, d.layer,
+                  0, 0, n);
+  }
+}
+
+}  // namespace
+
+template <class T>
+bool worth_a_thread(const Direction<T>& d) {
+  return step_flops(d) * static_cast<double>(d.steps->count) >= kFlopsWorthAThread / 2;
+}
+
+template <class T>
+int useful_threads(const Direction<T>& d, int threads) {
+  const double flops = step_flops(d) * static_cast<double>(d.steps->count);
+  const int worth = static_cast<int>(std::min(static_cast<double>(threads), std::max(1.0, flops / kFlopsWorthAThread)));
+  if (worth <= 1) return 1;
+  const long most = can_split_units(d) ? std::max(d.steps->batch, d.g.panels / 4) : d.steps->batch;
+  return static_cast<int>(std::clamp(most, 1l, static_cast<long>(worth)));
+}
+
+template <class T>
+Part part_of(const Direction<T>& d, const Team& group) {
+  const long batch = d.steps->batch, panels = d.g.panels;
+  const int size = group.size();
+  if (size == 1) return {0, batch, 0, panels, false};
+  if (split_by_units(d, size)) {
+    // Whole groups of four unit vectors: what one register tile of the backward product computes.
+    const long groups = (panels + 3) / 4;
+    const Range r = share(groups, group.rank(), size);
+    return {0, batch, std::min(panels, r.first * 4), std::min(panels, r.last * 4), true};
+  }
+  if (!d.steps->ragged) {
+    const Range r = share(batch, group.rank(), size);
+    return {r.first, r.last, 0, panels, false};
+  }
+  // Equal numbers of active steps.
+  const long total = d.steps->offset.back();
+  const auto cut = [&](int rank) {
+    if (rank == size) return batch;
+    long row = 0;
+    for (long sum = 0; row < batch && sum < total * rank / size; ++row) sum += d.length(row);
+    return row;
+  };
+  return {cut(group.rank()), cut(group.rank() + 1), 0, panels, false};
+}
+
+template <class T>
+void prepare(Direction<T>& d) {
+  const Geometry& g = d.g;
+  const long batch = d.steps->batch;
+  d.window = window_of(d);
+  d.heavy = step_flops(d) >= kHeavyStepFlops;
+  const long step_rows = d.training ? d.steps->offset.back() : std::min(d.window, std::max(1l, d.steps->count)) * batch;
+  const long state_rows = d.training ? d.steps->states() : 2 * batch;
+  d.gates = Buffer<T>(static_cast<std::size_t>(step_rows * g.panels * g.slots * g.lanes));
+  d.h = Buffer<T>(static_cast<std::size_t>(state_rows * d.padded_recurrent));
+  if (d.lstm()) d.c = Buffer<T>(static_cast<std::size_t>(state_rows * g.padded()));
+  const bool dropped = d.sampling && (d.config->dropout > 0 || (d.config->interlayer_dropout > 0 && d.layer > 0));
+  if (d.training || d.steps->ragged || dropped || d.x.element != 1)
+    d.x_copy = Buffer<T>(static_cast<std::size_t>(step_rows * d.input));
+  prepare_variants(d, step_rows, state_rows);
+}
+
+#define RECURRA_INSTANTIATE(T)                             \
+  template bool worth_a_thread(const Direction<T>&);       \
+  template int useful_threads(const Direction<T>&, int);   \
+  template Part part_of(const Direction<T>&, const Team&); \
+  template void prepare(Direction<T>&);
+RECURRA_INSTANTIATE(float)
+RECURRA_INSTANTIATE(double)
+
+}  // namespace recurra

@@ -1,0 +1,69 @@
+// How the gates of a cell lie in memory, and which columns each product computes.
+//
+// Units are padded to whole vectors of W lanes: P unit vectors. The gates of one step are [P][rows][slots][W] (RNN,
+// with a single slot: [rows][P][W]), so a register tile's result is all gates of the same units, and the
+// weight-gradient product streams through them. Slots: LSTM i f g o; coupled i g o; GRU n r z u, where u = U_n h + c_n
+// stays apart; GRU with reset before n r z.
+#pragma once
+#include <vector>
+
+#include "nn/config.h"
+
+namespace recurra {
+
+// The columns of one product: consecutive slots, and the gate (in PyTorch's order) that each of them is.
+struct Columns {
+  long slot = 0;
+  std::vector<long> gates;
+  long slots() const { return static_cast<long>(gates.size()); }
+};
+
+struct Geometry {
+  long lanes = 0, hidden = 0;
+  long panels = 0;  // P
+  long slots = 0;
+  bool row_major = false;  // RNN
+  Columns in, rec, late;   // late: the second recurrent product of a GRU with reset before
+
+  long padded() const { return panels * lanes; }
+  long row() const { return row_major ? padded() : slots * lanes; }
+  long panel(long rows) const { return row_major ? lanes : rows * slots * lanes; }
+  long step(long rows) const { return rows * panels * slots * lanes; }
+  // Unit vectors that must stay together when a product's columns are split.
+  long granule() const { return row_major ? 4 : 1; }
+};
+
+inline long padded_to(long n, long lanes) { return (n + lanes - 1) / lanes * lanes; }
+
+inline Geometry geometry_of(const Config& c, long lanes) {
+  Geometry g;
+  g.lanes = lanes;
+  g.hidden = c.hidden;
+  g.panels = padded_to(c.hidden, lanes) / lanes;
+  switch (c.cell) {
+    case kLstm:
+      g.slots = c.gates();
+      g.in.gates = c.coupled ? std::vector<long>{0, 1, 2} : std::vector<long>{0, 1, 2, 3};
+      g.rec = g.in;
+      break;
+    case kGru:
+      g.slots = 4;
+      g.in = {0, {2, 0, 1}};
+      g.rec = {1, {0, 1, 2}};
+      break;
+    case kGruBefore:
+      g.slots = 3;
+      g.in = {0, {2, 0, 1}};
+      g.rec = {1, {0, 1}};
+      g.late = {0, {2}};
+      break;
+    default:
+      g.slots = 1;
+      g.row_major = true;
+      g.in = {0, {0}};
+      g.rec = g.in;
+  }
+  return g;
+}
+
+}  // namespace recurra

@@ -1,0 +1,93 @@
+// Several layers and directions in one call: one parallel region forward, one backward.
+#pragma once
+#include <vector>
+
+#include "nn/direction.h"
+#include "nn/plan.h"
+
+namespace recurra {
+
+// The caller's arrays of a forward pass. N, T, L, D, I, H, R, O as in nn/config.h; all but x contiguous.
+template <class T>
+struct StackArguments {
+  long batch = 0, time = 0;
+  View<const T> x;                        // (N, T, I)
+  const T* h0 = nullptr;                  // (L * D, N, R); null: zero
+  const T* c0 = nullptr;                  // (L * D, N, H); null: zero
+  const std::int64_t* lengths = nullptr;  // (N); null: all T
+  bool sequences = true;
+  bool sampling = false;  // dropout and zoneout are drawn
+  std::uint64_t seed = 0;
+  T* y = nullptr;   // (N, T, O) or (N, O)
+  T* hn = nullptr;  // (L * D, N, R)
+  T* cn = nullptr;  // (L * D, N, H), LSTM only
+};
+
+template <class T>
+struct StackGradients {
+  const T* dy = nullptr;  // (N, T, O) of any strides, or (N, O) contiguous
+  View<const T> dy_view;
+  const T* dhn = nullptr;
+  const T* dcn = nullptr;
+  T* dx = nullptr;       // (N, T, I) contiguous; null: not wanted
+  T* dh0 = nullptr;      // (L * D, N, R)
+  T* dc0 = nullptr;      // (L * D, N, H)
+  T* weights = nullptr;  // flat: added to
+};
+
+// One pass over one batch. Kept alive, with training, as the tape of its backward pass.
+template <class T>
+class StackRun {
+ public:
+  StackRun(std::shared_ptr<Plan<T>> plan, const T* weights, const StackArguments<T>& arguments, bool training);
+
+  // False when stopped by `poll`.
+  bool forward(const Poll& poll);
+  // Uses up what forward saved, unless `keep`.
+  bool backward(const StackGradients<T>& gradients, bool keep, const Poll& poll);
+
+  const Config& config() const { return plan_->config(); }
+  long parameter_count() const { return plan_->layout().size; }
+  const StackArguments<T>& arguments() const { return arguments_; }
+
+ private:
+  Direction<T>& at(long layer, long direction) {
+    return directions_[static_cast<std::size_t>(layer * config().directions() + direction)];
+  }
+  int threads() const;
+  bool merges() const { return config().bidirectional && config().merge != Merge::kConcat; }
+  long time_rows() const { return arguments_.batch * arguments_.time; }
+  void prepare_layer(long layer);
+  // Calls f(group, direction): each direction by a half of the team, or one after the other by all of it.
+  template <class F>
+  void each_direction(Team& team, const F& f) {
+    const long directions = config().directions();
+    if (directions == 2 && team.size() >= 2) {
+      const int half = team.size() / 2, mine = team.rank() < half ? 0 : 1;
+      Team group = mine == 0 ? team.part(0, half, &barriers_[0]) : team.part(half, team.size() - half, &barriers_[1]);
+      f(group, mine);
+      return;
+    }
+    for (long direction = 0; direction < directions; ++direction) f(team, direction);
+  }
+  void zero_padding(Team& team, const View<T>& y, long width);
+  void merge_outputs(Team& team, long layer, const View<T>& y);
+  void merge_last();
+  void split_gradients(Team& team, long layer, const View<const T>& dy, T* split);
+  std::vector<Buffer<T>> save();
+  void restore(std::vector<Buffer<T>>& saved);
+  std::vector<Buffer<T>*> overwritten();
+
+  std::shared_ptr<Plan<T>> plan_;
+  std::shared_ptr<const PackedWeights<T>> weights_;
+  StackArguments<T> arguments_;
+  bool training_;
+  Steps steps_;
+  std::vector<Direction<T>> directions_;  // [L * D]
+  std::vector<Buffer<T>> outputs_;        // [L - 1]: (T, N, O) between layers
+  std::vector<Buffer<T>> apart_;          // [L]: (T, N, 2 R), the directions before they are merged
+  Buffer<T> last_;  // (2, N, R), with training: the final states that were multiplied into the last output
+  Barrier barriers_[2];
+};
+
+}  // namespace recurra

@@ -1,0 +1,163 @@
+// Drivers over the function table: they share large arrays out over threads in ranges that leave every result as it is.
+#include "nn/train.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/team.h"
+#include "base/threads.h"
+#include "kernels/dispatch.h"
+#include "nn/random.h"
+
+namespace recurra {
+namespace {
+
+constexpr long kGrain = 1 << 15;  // elements a thread should have at least: some microseconds of work
+
+// body(first, last) on parts of [0, count), of `weight` elements each.
+template <class Body>
+void split(long count, long weight, const Body& body) {
+  const long useful = count * std::max(1l, weight) / kGrain;
+  const int threads = static_cast<int>(std::max(1l, std::min<long>(num_threads(), std::min(useful, count))));
+  run_team(threads, Poll(), [&](Team& team) {
+    const Range range = share(count, team.rank(), team.size());
+    if (range.first < range.last) body(range.first, range.last);
+  });
+}
+
+template <class T>
+const TrainKernels<T>& table() {
+  return kernels<T>().train;
+}
+
+}  // namespace
+
+template <class T>
+void adam_step(const AdamOptions& o, long count, T* parameters, const T* gradients, T* m, T* v) {
+  const double t = static_cast<double>(o.step);
+  AdamStep<T> all{};
+  all.beta1 = static_cast<T>(o.beta1);
+  all.beta2 = static_cast<T>(o.beta2);
+  all.rest1 = static_cast<T>(1 - o.beta1);
+  all.rest2 = static_cast<T>(1 - o.beta2);
+  all.rate = static_cast<T>(o.learning_rate / (1 - std::pow(o.beta1, t)));
+  all.root_scale = static_cast<T>(1 / std::sqrt(1 - std::pow(o.beta2, t)));
+  all.epsilon = static_cast<T>(o.epsilon);
+  split(count, 1, [&](long first, long last) {
+    AdamStep<T> part = all;
+    part.count = last - first;
+    part.parameters = parameters + first;
+    part.gradients = gradients + first;
+    part.m = m + first;
+    part.v = v + first;
+    table<T>().adam(part);
+  });
+}
+
+template <class T>
+void sgd_step(const SgdStep<T>& all) {
+  split(all.count, 1, [&](long first, long last) {
+    SgdStep<T> part = all;
+    part.count = last - first;
+    part.parameters += first;
+    part.gradients += first;
+    if (part.velocity) part.velocity += first;
+    table<T>().sgd(part);
+  });
+}
+
+template <class T>
+double mean_squared_error(long count, const T* y, const T* target, T* dy) {
+  constexpr long kChunk = 1 << 14;  // elements that are summed by one thread, whatever the number of threads
+  const long chunks = (count + kChunk - 1) / kChunk;
+  std::vector<double> sums(static_cast<std::size_t>(chunks));
+  const T scale = static_cast<T>(2.0 / static_cast<double>(count));
+  split(chunks, kChunk, [&](long first, long last) {
+    for (long i = first; i < last; ++i) {
+      const long at = i * kChunk;
+      const long some = std::min(kChunk, count - at);
+      sums[static_cast<std::size_t>(i)] = table<T>().squared_error(some, scale, y + at, target + at, dy + at);
+    }
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total / static_cast<double>(count);
+}
+
+template <class T>
+double mean_cross_entropy(CrossEntropy<T> all) {
+  std::vector<double> losses(static_cast<std::size_t>(all.rows));
+  all.loss = losses.data();
+  all.scale = static_cast<T>(1.0 / static_cast<double>(all.rows));
+  split(all.rows, 4 * all.columns, [&](long first, long last) {
+    CrossEntropy<T> part = all;
+    part.rows = last - first;
+    part.y += first * all.columns;
+    if (part.target) part.target += first * all.columns;
+    if (part.labels) part.labels += first;
+    part.dy += first * all.columns;
+    part.loss += first;
+    table<T>().cross_entropy(part);
+  });
+  double total = 0;
+  for (const double loss : losses) total += loss;
+  return total / static_cast<double>(all.rows);
+}
+
+template <class T>
+void apply_activation(const Activation& activation, long count, const T* x, T* y) {
+  split(count, 2, [&](long i, long end) { table<T>().activate(activation, end - i, x + i, y + i); });
+}
+
+template <class T>
+void apply_activation_backward(const Activation& activation, long count, const T* y, const T* dy, T* dx) {
+  split(count, 2, [&](long i, long end) { table<T>().activate_backward(activation, end - i, y + i, dy + i, dx + i); });
+}
+
+template <class T>
+void apply_math(MathFunction function, long count, const T* x, T* y) {
+  table<T>().math(function, count, x, y);  // not in a team: denormals are kept
+}
+
+template <class T>
+void apply_softmax(long rows, long columns, const T* x, T* y) {
+  split(rows, 4 * columns,
+        [&](long row, long end) { table<T>().softmax(end - row, columns, x + row * columns, y + row * columns); });
+}
+
+template <class T>
+void apply_softmax_backward(long rows, long columns, const T* y, const T* dy, T* dx) {
+  split(rows, columns, [&](long row, long end) {
+    const long at = row * columns;
+    table<T>().softmax_backward(end - row, columns, y + at, dy + at, dx + at);
+  });
+}
+
+template <class T>
+void apply_dropout(long rows, long columns, double rate, uint64_t seed, uint32_t stream, const T* x, T* y) {
+  split(rows, 4 * columns, [&](long row, long end) {
+    std::vector<T> mask(static_cast<std::size_t>(columns));
+    for (; row < end; ++row) {
+      dropout_row(mask.data(), columns, rate, seed, kDropoutLayer, 0, 0, static_cast<long>(stream), row);
+      table<T>().multiply(columns, x + row * columns, mask.data(), y + row * columns);
+    }
+  });
+}
+
+#define RECURRA_INSTANTIATE(T)                                                              \
+  template void adam_step(const AdamOptions&, long, T*, const T*, T*, T*);                  \
+  template void sgd_step(const SgdStep<T>&);                                                \
+  template double mean_squared_error(long, const T*, const T*, T*);                         \
+  template double mean_cross_entropy(CrossEntropy<T>);                                      \
+  template void apply_activation(const Activation&, long, const T*, T*);                    \
+  template void apply_activation_backward(const Activation&, long, const T*, const T*, T*); \
+  template void apply_math(MathFunction, long, const T*, T*);                               \
+  template void apply_softmax(long, long, const T*, T*);                                    \
+  template void apply_softmax_backward(long, long, const T*, const T*, T*);                 \
+  template void apply_dropout(long, long, double, uint64_t, uint32_t, const T*, T*);
+
+RECURRA_INSTANTIATE(float)
+RECURRA_INSTANTIATE(double)
+
+}  // namespace recurra

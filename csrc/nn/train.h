@@ -1,0 +1,54 @@
+// Everything of training outside the recurrence: losses, optimizer steps, activations, softmax, dropout.
+//
+// Arrays are contiguous. Large ones are shared out over threads; results do not depend on how. Instantiated for float
+// and double.
+#pragma once
+#include <cstdint>
+
+#include "base/activation.h"
+#include "kernels/train_table.h"
+
+namespace recurra {
+
+struct AdamOptions {
+  double learning_rate, beta1, beta2, epsilon;
+  long step;  // t in the formulas of AdamStep, from 1
+};
+
+// parameters, gradients, m, v: [count]; gradients are read, the others updated.
+template <class T>
+void adam_step(const AdamOptions& options, long count, T* parameters, const T* gradients, T* m, T* v);
+
+// velocity: [count], or null without momentum.
+template <class T>
+void sgd_step(const SgdStep<T>& step);
+
+// Mean of (y - target)^2 over all elements, and its gradient dy.
+template <class T>
+double mean_squared_error(long count, const T* y, const T* target, T* dy);
+
+// Mean over the rows, and its gradient c.dy; sets c.scale and c.loss itself. Labels must lie within the columns.
+template <class T>
+double mean_cross_entropy(CrossEntropy<T> c);
+
+template <class T>
+void apply_activation(const Activation& activation, long count, const T* x, T* y);
+template <class T>
+void apply_activation_backward(const Activation& activation, long count, const T* y, const T* dy, T* dx);
+
+// A function of simd/math.h, for tests of its stated error.
+template <class T>
+void apply_math(MathFunction function, long count, const T* x, T* y);
+
+// x, y, dy, dx: [rows, columns]
+template <class T>
+void apply_softmax(long rows, long columns, const T* x, T* y);
+template <class T>
+void apply_softmax_backward(long rows, long columns, const T* y, const T* dy, T* dx);
+
+// y = x * mask, the masks of nn/random.h for purpose kDropoutLayer and step `stream`. Applied to dy it is the backward
+// pass.
+template <class T>
+void apply_dropout(long rows, long columns, double rate, uint64_t seed, uint32_t stream, const T* x, T* y);
+
+}  // namespace recurra

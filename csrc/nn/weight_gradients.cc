@@ -1,0 +1,271 @@
+// Gradients of the weights: products over all steps and rows, deferred until every gate gradient is there.
+//
+// Each thread owns pieces (matrix, panel, features) of the packed gradients. It takes the steps in blocks of about 256
+// rows, adds each block's sum to its total, and finally adds the totals to the caller's flat gradient. Blocks depend on
+// the batch alone, so the bits do not depend on the number of threads.
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "nn/gate_products.h"
+
+namespace recurra {
+namespace {
+
+constexpr long kBlockRows = 256;     // of a reduction: its right-hand side stays in the first-level cache
+constexpr long kPieceFeatures = 24;  // a whole number of register tiles
+
+// d[feature, column] = sum over steps and rows of left[row, feature] * right[row, column]; without features, of right
+// alone.
+template <class T>
+struct Term {
+  long features = 0;
+  long vectors = 0;        // vectors of a full panel
+  long total_vectors = 0;  // of all panels
+  std::function<const T*(long step)> left;
+  std::function<const T*(long step, long panel)> right;
+  long left_row = 0, right_row = 0;
+  std::function<void(const T* packed, long first, long last, long first_column, long columns)> unpack;
+
+  long panels() const { return (total_vectors + vectors - 1) / vectors; }
+  long vectors_of(long panel) const { return std::min(vectors, total_vectors - panel * vectors); }
+  long rows() const { return std::max(1l, features); }
+  long pieces() const { return (rows() + kPieceFeatures - 1) / kPieceFeatures; }
+};
+
+template <class T>
+class WeightGradients {
+ public:
+  WeightGradients(Direction<T>& d, DirectionGradients<T>& out) : d_(d), o_(out), k_(*d.kernels) {
+    const ParameterOffsets& at = *o_.offsets;
+    add_gates(d_.g.in, d_.input, at.weight_ih, [this](long s) { return d_.x_at(s); }, d_.input, d_.normal_in);
+    add_gates(
+        d_.g.rec, d_.recurrent, at.weight_hh, [this](long s) { return d_.product_h_at(s); }, d_.padded_recurrent,
+        d_.normal_rec);
+    if (d_.g.late.slots())
+      add_gates(
+          d_.g.late, d_.recurrent, at.weight_hh, [this](long s) { return d_.reset_h_at(s); }, d_.g.padded(),
+          d_.normal_late);
+    if (d_.config->projection) add_projection(at.weight_hr);
+    if (d_.config->bias) add_biases(at.bias_ih, at.bias_hh);
+  }
+
+  void run(Team& group) {
+    long items = 0;
+    for (const Term<T>& t : terms_) items += t.panels() * t.pieces();
+    const Range own = share(items, group.rank(), group.size());
+    each_piece(own, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
+      std::fill(packed + first * t.vectors_of(panel) * d_.g.lanes, packed + last * t.vectors_of(panel) * d_.g.lanes,
+                T(0));
+    });
+    const long together = std::max(1l, kBlockRows / std::max(1l, d_.steps->batch));
+    for (long step = 0; step < d_.steps->count; step += together) {
+      if (!group.go_on()) return;
+      const long end = std::min(d_.steps->count, step + together);
+      each_piece(own, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
+        add_block(t, packed, panel, first, last, step, end);
+      });
+    }
+    each_piece(own, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
+      t.unpack(packed, first, last, panel * t.vectors * d_.g.lanes, t.vectors_of(panel) * d_.g.lanes);
+    });
+    if (group.rank() == 0) add_row_sums();
+  }
+
+  // Elements of the packed gradients.
+  long packed_size() const {
+    long size = 0;
+    for (const Term<T>& t : terms_) size += t.rows() * t.total_vectors * d_.g.lanes;
+    return size;
+  }
+
+ private:
+  // The address of the gates of `columns`, whose gradients lie in the gates or, normalised, in an array of their own.
+  std::function<const T*(long, long)> gate_gradients(const Columns& columns, NormalSeries<T>& series,
+                                                     long panel_units) {
+    Geometry g = d_.g;
+    const bool own = d_.config->layer_norm;
+    if (own) g.slots = columns.slots();
+    const long slot = own ? 0 : columns.slot * g.lanes;
+    return [this, g, own, slot, &series, panel_units](long step, long panel) -> const T* {
+      const T* base =
+          own ? series.normal.data() + d_.step_rows(step) * g.panels * g.slots * g.lanes : d_.gates_at(step);
+      return base + panel * panel_units * g.panel(d_.rows(step)) + slot;
+    };
+  }
+
+  void add_gates(const Columns& columns, long features, long offset, std::function<const T*(long)> left, long left_row,
+                 NormalSeries<T>& series) {
+    Geometry g = d_.g;
+    if (d_.config->layer_norm) g.slots = columns.slots();
+    Term<T> t;
+    t.features = features;
+    t.vectors = g.row_major ? 4 : columns.slots();
+    t.total_vectors = g.panels * columns.slots();
+    t.left = std::move(left), t.left_row = left_row;
+    t.right = gate_gradients(columns, series, g.granule());
+    t.right_row = single_row() ? g.step(1) : g.row();
+    T* target = o_.weights + offset;
+    t.unpack = [this, columns, features, target](const T* packed, long first, long last, long first_column,
+                                                 long count) {
+      const GateRow source{d_.g, columns};
+      for (long c = 0; c < count; ++c)
+        add_column(packed + c, count, first, last, source(first_column + c), features, target);
+    };
+    terms_.push_back(std::move(t));
+  }
+
+  // target[row, first..last) += one packed column.
+  static void add_column(const T* packed, long stride, long first, long last, long row, long features, T* target) {
+    if (row < 0) return;
+    T* out = target + row * features;
+    for (long f = first; f < last; ++f) out[f] += packed[f * stride];
+  }
+
+  void add_projection(long offset) {
+    Term<T> t;
+    t.features = d_.g.hidden;
+    t.vectors = 4, t.total_vectors = d_.padded_recurrent / d_.g.lanes;
+    t.left = [this](long s) -> const T* { return d_.output_at(s); };
+    t.left_row = d_.g.padded();
+    t.right = [this](long s, long panel) -> const T* {
+      return o_.projected.data() + d_.step_rows(s) * d_.padded_recurrent + panel * 4 * d_.g.lanes;
+    };
+    t.right_row = d_.padded_recurrent;
+    T* target = o_.weights + offset;
+    t.unpack = [this, target](const T* packed, long first, long last, long first_column, long count) {
+      for (long c = 0; c < count; ++c)
+        add_column(packed + c, count, first, last, first_column + c < d_.recurrent ? first_column + c : -1, d_.g.hidden,
+                   target);
+    };
+    terms_.push_back(std::move(t));
+  }
+
+  // One sum serves both biases; a GRU's slots n and u go to one of them each.
+  void add_biases(long bias_ih, long bias_hh) {
+    const Geometry& g = d_.g;
+    Term<T> t;
+    t.vectors = g.row_major ? 4 : g.slots, t.total_vectors = g.panels * g.slots;
+    t.right = [this](long s, long panel) -> const T* {
+      return d_.gates_at(s) + panel * d_.g.granule() * d_.g.panel(d_.rows(s));
+    };
+    t.right_row = single_row() ? g.step(1) : g.row();
+    t.unpack = [this, bias_ih, bias_hh](const T* packed, long, long, long first_column, long count) {
+      add_bias(d_.g.in, packed, first_column, count, o_.weights + bias_ih);
+      add_bias(d_.g.rec, packed, first_column, count, o_.weights + bias_hh);
+      if (d_.g.late.slots()) add_bias(d_.g.late, packed, first_column, count, o_.weights + bias_hh);
+    };
+    terms_.push_back(std::move(t));
+  }
+
+  void add_bias(const Columns& columns, const T* packed, long first_column, long count, T* target) {
+    const Geometry& g = d_.g;
+    for (long c = 0; c < count; ++c) {
+      const long vector = (first_column + c) / g.lanes, slot = vector % g.slots - columns.slot;
+      const long unit = vector / g.slots * g.lanes + c % g.lanes;
+      if (slot < 0 || slot >= columns.slots() || unit >= g.hidden) continue;
+      target[columns.gates[static_cast<std::size_t>(slot)] * g.hidden + unit] += packed[c];
+    }
+  }
+
+  // One row and one step lie behind another: all steps are rows of one block.
+  bool single_row() const { return d_.steps->batch == 1; }
+
+  // Calls f(term, packed panel, panel, first feature, last feature) for the pieces [own.first, own.last).
+  template <class F>
+  void each_piece(const Range& own, const F& f) {
+    long item = 0;
+    T* packed = o_.packed.data();
+    for (const Term<T>& t : terms_) {
+      for (long panel = 0; panel < t.panels(); ++panel) {
+        const long first = std::max(0l, own.first - item), last = std::min(t.pieces(), own.last - item);
+        if (first < last) f(t, packed, panel, first * kPieceFeatures, std::min(last * kPieceFeatures, t.rows()));
+        item += t.pieces();
+        packed += t.rows() * t.vectors_of(panel) * d_.g.lanes;
+      }
+    }
+  }
+
+  void add_block(const Term<T>& t, T* packed, long panel, long first, long last, long step, long end) {
+    long rows[kBlockRows];
+    const T *left[kBlockRows], *right[kBlockRows];
+    Reduction<T> p{};
+    for (long s = step; s < end && d_.rows(s) > 0; ++s, ++p.blocks) {
+      rows[p.blocks] = d_.rows(s);
+      left[p.blocks] = t.features ? t.left(s) + first : nullptr;
+      right[p.blocks] = t.right(s, panel);
+      if (single_row()) {
+        rows[0] = end - step, p.blocks = 1;
+        break;
+      }
+    }
+    p.columns = last - first, p.vectors = t.vectors_of(panel);
+    p.rows = rows, p.a = left, p.a_row = t.left_row, p.b = right, p.b_row = t.right_row;
+    p.c_row = p.vectors * d_.g.lanes, p.c = packed + first * p.c_row;
+    t.features ? k_.reduce(p) : k_.sum_rows(p);
+  }
+
+  // Vector parameters inside the cell: sums of each row over its steps, added row by row.
+  void add_row_sums() {
+    const ParameterOffsets& at = *o_.offsets;
+    const long hidden = d_.g.hidden, padded = d_.g.padded();
+    const auto add_kind = [&](long kind, long offset) {
+      for (long row = 0; row < d_.steps->batch; ++row)
+        for (long j = 0; j < hidden; ++j) o_.weights[offset + j] += o_.row_sums.data()[(row * 5 + kind) * padded + j];
+    };
+    if (at.weight_ph >= 0) {
+      add_kind(0, at.weight_ph);
+      if (!d_.config->coupled) add_kind(1, at.weight_ph + hidden);
+      add_kind(2, at.weight_ph + (d_.config->coupled ? 1 : 2) * hidden);
+    }
+    if (at.weight_ln_c >= 0) {
+      add_kind(3, at.weight_ln_c);
+      add_kind(4, at.bias_ln_c);
+    }
+    if (at.weight_ln_ih < 0) return;
+    add_scales(d_.g.in, o_.row_sums_in, at.weight_ln_ih);
+    add_scales(d_.g.rec, o_.row_sums_rec, at.weight_ln_hh);
+    if (d_.g.late.slots()) add_scales(d_.g.late, o_.row_sums_late, at.weight_ln_hh);
+  }
+
+  void add_scales(const Columns& columns, const Buffer<T>& sums, long offset) {
+    const Geometry& g = d_.g;
+    const long row_size = g.panels * columns.slots() * g.lanes;
+    long before = 0;
+    for (const Group& group : groups_of(*d_.config, g, columns)) {
+      for (long row = 0; row < d_.steps->batch; ++row) {
+        const T* from = sums.data() + row * row_size + before;
+        for (long slot = 0; slot < group.slots; ++slot)
+          for (long unit = 0; unit < g.hidden; ++unit)
+            o_.weights[offset + columns.gates[static_cast<std::size_t>(group.slot + slot)] * g.hidden + unit] +=
+                from[(unit / g.lanes * group.slots + slot) * g.lanes + unit % g.lanes];
+      }
+      before += g.panels * group.slots * g.lanes;
+    }
+  }
+
+  Direction<T>& d_;
+  DirectionGradients<T>& o_;
+  const Kernels<T>& k_;
+  std::vector<Term<T>> terms_;
+};
+
+}  // namespace
+
+template <class T>
+void prepare_weight_gradients(Direction<T>& d, DirectionGradients<T>& o) {
+  o.packed = Buffer<T>(static_cast<std::size_t>(WeightGradients<T>(d, o).packed_size()));
+}
+
+template <class T>
+void weight_gradients(Team& group, Direction<T>& d, DirectionGradients<T>& o) {
+  WeightGradients<T>(d, o).run(group);
+}
+
+#define RECURRA_INSTANTIATE(T)                                                   \
+  template void prepare_weight_gradients(Direction<T>&, DirectionGradients<T>&); \
+  template void weight_gradients(Team&, Direction<T>&, DirectionGradients<T>&);
+RECURRA_INSTANTIATE(float)
+RECURRA_INSTANTIATE(double)
+
+}  // namespace recurra

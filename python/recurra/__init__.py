@@ -1,0 +1,99 @@
+"""recurra: recurrent networks (RNN, LSTM, GRU) on CPUs, forward and backward, NumPy arrays in and out.
+
+Names are loaded on first use, so that ``import recurra`` stays cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recurra import (
+        activations,
+        callbacks,
+        initializers,
+        io,
+        layers,
+        losses,
+        metrics,
+        optimizers,
+        reference,
+    )
+    from recurra._gradcheck import gradcheck
+    from recurra._random import set_random_seed
+    from recurra.config import get_num_threads, set_num_threads, show_config
+    from recurra.io import load_model
+    from recurra.layers import GRU, LSTM, RNN, Bidirectional, Dense, Dropout, SimpleRNN
+    from recurra.models import Sequential
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "Sequential",
+    "SimpleRNN",
+    "__version__",
+    "activations",
+    "callbacks",
+    "get_num_threads",
+    "gradcheck",
+    "initializers",
+    "io",
+    "layers",
+    "load_model",
+    "losses",
+    "metrics",
+    "optimizers",
+    "reference",
+    "set_num_threads",
+    "set_random_seed",
+    "show_config",
+]
+
+# Where each public name lives; a name equal to its module's is the module itself.
+_HOMES = {
+    "activations": "activations",
+    "callbacks": "callbacks",
+    "initializers": "initializers",
+    "io": "io",
+    "layers": "layers",
+    "losses": "losses",
+    "metrics": "metrics",
+    "optimizers": "optimizers",
+    "reference": "reference",
+    "RNN": "layers",
+    "SimpleRNN": "layers",
+    "LSTM": "layers",
+    "GRU": "layers",
+    "Bidirectional": "layers",
+    "Dense": "layers",
+    "Dropout": "layers",
+    "Sequential": "models",
+    "gradcheck": "_gradcheck",
+    "load_model": "io",
+    "set_random_seed": "_random",
+    "get_num_threads": "config",
+    "set_num_threads": "config",
+    "show_config": "config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'recurra' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"recurra.{home}")
+    value = module if home == name else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,130 @@
+# Stub of the compiled module, checked against it by stubtest.
+from typing import Any, final
+
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+_Triple = tuple[str, float, float]
+
+@final
+class Recurrent:
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        *,
+        dtype: str,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        merge_mode: str = "concat",
+        go_backwards: bool = False,
+        use_bias: bool = True,
+        proj_size: int = 0,
+        use_peepholes: bool = False,
+        input_forget: bool = False,
+        reset_after: bool = True,
+        layer_norm: bool = False,
+        activation: _Triple = ...,
+        recurrent_activation: _Triple = ...,
+        output_activation: _Triple = ...,
+        clip: float = 0.0,
+        cell_clip: float = 0.0,
+        dropout: float = 0.0,
+        interlayer_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        zoneout: tuple[float, float] = (0.0, 0.0),
+    ) -> None: ...
+    @property
+    def layout(self) -> list[tuple[str, tuple[int, ...], int]]: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def output_size(self) -> int: ...
+    @property
+    def state_size(self) -> int: ...
+    def forward(
+        self,
+        weights: _Array,
+        x: _Array,
+        h0: _Array | None = None,
+        c0: _Array | None = None,
+        lengths: _Array | None = None,
+        *,
+        sequences: bool = True,
+        training: bool = False,
+        seed: int = 0,
+    ) -> tuple[_Array, _Array, _Array | None]: ...
+    def vjp(
+        self,
+        weights: _Array,
+        x: _Array,
+        h0: _Array | None = None,
+        c0: _Array | None = None,
+        lengths: _Array | None = None,
+        *,
+        sequences: bool = True,
+        training: bool = False,
+        seed: int = 0,
+    ) -> tuple[_Array, _Array, _Array | None, Tape]: ...
+
+@final
+class Tape:
+    def backward(
+        self,
+        dy: _Array | None,
+        dhn: _Array | None,
+        dcn: _Array | None,
+        gradients: _Array,
+        *,
+        need_dx: bool = True,
+        keep: bool = False,
+    ) -> tuple[_Array | None, _Array, _Array | None]: ...
+
+def linear(weight: _Array, bias: _Array | None, x: _Array) -> _Array: ...
+def linear_backward(
+    weight: _Array,
+    x: _Array,
+    dy: _Array,
+    dweight: _Array,
+    dbias: _Array | None,
+    need_dx: bool = True,
+) -> _Array | None: ...
+def activation(name: str, alpha: float, beta: float, x: _Array) -> _Array: ...
+def activation_backward(name: str, alpha: float, beta: float, y: _Array, dy: _Array) -> _Array: ...
+def softmax(x: _Array) -> _Array: ...
+def softmax_backward(y: _Array, dy: _Array) -> _Array: ...
+def dropout(x: _Array, rate: float, seed: int, stream: int) -> _Array: ...
+def mse(y: _Array, target: _Array) -> tuple[float, _Array]: ...
+def categorical_crossentropy(y: _Array, target: _Array, *, from_logits: bool) -> tuple[float, _Array]: ...
+def sparse_categorical_crossentropy(y: _Array, labels: _Array, *, from_logits: bool) -> tuple[float, _Array]: ...
+def sgd_step(
+    params: _Array,
+    grads: _Array,
+    velocity: _Array | None,
+    *,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+) -> None: ...
+def adam_step(
+    params: _Array,
+    grads: _Array,
+    m: _Array,
+    v: _Array,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    step: int,
+) -> None: ...
+def random_words(seed: int, purpose: int, layer: int, direction: int, step: int, row: int, count: int) -> _Array: ...
+def random_uniform(seed: int, stream: int, count: int) -> _Array: ...
+def random_normal(seed: int, stream: int, count: int) -> _Array: ...
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
+def isa() -> str: ...
+def fused_on(name: str, a: float, b: float, c: float) -> float: ...
+def math(name: str, x: _Array) -> _Array: ...
+def config() -> dict[str, Any]: ...

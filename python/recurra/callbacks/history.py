@@ -1,0 +1,28 @@
+"""The record of a training run."""
+
+from __future__ import annotations
+
+from recurra.callbacks.base import Callback, Logs
+
+
+class History(Callback):
+    """Loss and metrics of each epoch; ``fit`` returns one and keeps it as ``model.history``.
+
+    Attributes
+    ----------
+    epoch : list of int
+        Numbers of the complete epochs.
+    history : dict of str to list of float
+        Name to values, one per complete epoch: ``loss``, the metrics, and both with ``val_`` before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch: list[int] = []
+        self.history: dict[str, list[float]] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Append the epoch's logs."""
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)

@@ -1,0 +1,235 @@
+"""The contract of every layer: three verbs, and parameters that are views into one flat buffer."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recurra import _errors
+from recurra.layers.parameters import Parameterized, building
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from recurra._typing import Array, Pullback, Shape
+
+
+class Layer(Parameterized):
+    """Base of all layers.
+
+    A layer has three verbs::
+
+        y = layer(x)                    inference: pure, thread-safe, saves nothing in the layer
+        y, pullback = layer.vjp(x)      training: dx = pullback(dy) also adds into layer.gradients
+        layer.build(input_shape)        declares the parameters; calling a layer builds it
+
+    A subclass overrides ``__call__`` and ``vjp``, and ``build`` if it has parameters: call ``super().build`` first,
+    then ``add_weight`` for each. A pullback takes ``dy`` and the keyword ``need_dx``.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}, default "float32"
+        Of parameters, inputs and outputs.
+    name : str, optional
+        Unique within a model; by default made from the class's name.
+    seed : int, optional
+        For initial values and masks; by default taken from the global seed (`recurra.set_random_seed`) when needed.
+
+    Attributes
+    ----------
+    parameters, gradients : dict of str to numpy.ndarray
+        Views into one flat buffer each (`flat_parameters`, `flat_gradients`). Write into them, never replace them.
+    built : bool
+        Whether the layer knows its input.
+
+    Raises
+    ------
+    TypeError, ValueError
+        On wrong arguments; the layer stays as it was.
+
+    Notes
+    -----
+    Calls on one layer from several threads are safe, also with ``vjp``; pullbacks of one layer add into the same
+    gradients, so run those from one thread.
+
+    Examples
+    --------
+    A layer of one's own, a learned scale for each feature:
+
+    >>> import numpy as np
+    >>> from recurra.layers import Layer
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         super().build(input_shape)
+    ...         self.add_weight("scale", (input_shape[-1],), "ones")
+    ...     def __call__(self, x):
+    ...         self.ensure_built(x.shape)
+    ...         return x * self.parameters["scale"]
+    ...     def vjp(self, x):
+    ...         def pullback(dy, *, need_dx=True):
+    ...             self.gradients["scale"] += (x * dy).sum(axis=tuple(range(x.ndim - 1)))
+    ...             return dy * self.parameters["scale"]
+    ...         return self(x), pullback
+    >>> Scale()(np.ones((2, 3), np.float32)).shape
+    (2, 3)
+    """
+
+    # Names of the input's axes, or None where any number will do.
+    input_axes: tuple[str, ...] | None = None
+    # How many seeds one call consumes: a layer's number in a model, added to the call's seed, makes its own.
+    leaves: int = 1
+
+    def __init__(self, *, dtype: Any = "float32", name: str | None = None, seed: int | None = None) -> None:
+        if name is not None and (not isinstance(name, str) or not name or set(name) & set("./")):
+            raise _errors.bad_value("name", "a text without dots and slashes", repr(name))
+        super().__init__(np.dtype(_errors.check_dtype("dtype", dtype)), seed)
+        self.name = name if name is not None else _snake(type(self).__name__)
+        self.named = name is not None
+        self.input_shape: Shape | None = None
+        self.owner: Layer | None = None
+
+    # The verbs
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare the parameters for inputs of this shape; values are made when first needed.
+
+        Parameters
+        ----------
+        input_shape : tuple of (int or None)
+            As of the array that the layer is called on, batch axis first; None where any size will do.
+
+        Raises
+        ------
+        ValueError
+            If the layer is built already for another number of features, or the shape does not suit it.
+        """
+        shape = _check_input_shape(input_shape, self.input_axes)
+        if self.built and self._features not in (None, shape[-1]):
+            known = f"{self._features} features, as layer {self.name!r} was built"
+            raise _errors.bad_value("input_shape", known, f"{shape[-1]}", "make a new layer")
+        if not self.built:
+            self._weights_declared.clear()
+        self.input_shape = shape
+        self.built = True
+
+    def __call__(self, x: Array) -> Any:
+        """Return the layer's outputs for ``x``, for inference."""
+        raise NotImplementedError(f"{type(self).__name__} defines no __call__")
+
+    def vjp(self, x: Array) -> tuple[Any, Pullback]:
+        """Return the layer's outputs for ``x`` and the function that backpropagates through this call."""
+        raise NotImplementedError(f"{type(self).__name__} defines no vjp")
+
+    # What a model calls: the same verbs on checked input, with everything a layer may want.
+
+    def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
+        y: Array = self(x)
+        return y
+
+    def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
+        return self.vjp(x)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the output for inputs of a shape (None: any size); by default the same."""
+        return input_shape
+
+    def check_input(self, x: Array, argument: str = "x") -> None:
+        """Check an array that the layer is called on, and build the layer if it is not.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Must have the layer's dtype, axes and number of features.
+        argument : str, default "x"
+            What a message calls it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it does not fit.
+        """
+        axes = self.input_axes
+        if axes is None:
+            count = max(2, x.ndim if isinstance(x, np.ndarray) else 2)
+            axes = ("batch", *("time", "axis 2", "axis 3")[: count - 2], "features")[:count]
+            axes += ("axis",) * (count - len(axes))
+        _errors.check_array(argument, x, self.dtype, axes, (*(None,) * (len(axes) - 1), self._features))
+        self.ensure_built(x.shape)
+
+    def ensure_built(self, shape: tuple[int, ...]) -> None:
+        """Build the layer for an input of this shape unless it is built, and make its parameters."""
+        if self._theta is None:
+            with building:
+                if not self.built:
+                    self.build((None,) * (len(shape) - 1) + shape[-1:])
+                self._allocate()
+
+    @property
+    def _features(self) -> int | None:
+        """The size of the input's last axis, if the layer is tied to one."""
+        return self.input_shape[-1] if self.input_shape is not None and self._weights_declared else None
+
+    # Copies and files
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as far as they can be written as JSON; subclasses add theirs."""
+        return {"dtype": self.dtype.name, "name": self.name if self.named else None, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return a new layer made with the arguments that `get_config` returned."""
+        return cls(**config)
+
+    def clone(self, dtype: Any = None) -> Self:
+        """Return an independent copy with the same parameters, in another dtype if one is given."""
+        copy = self._like(self.dtype.name if dtype is None else _errors.check_dtype("dtype", dtype))
+        copy.name = self.name
+        if self.built and self.input_shape is not None:
+            copy.build(self.input_shape)
+            copy._attach(self.flat_parameters.astype(copy.dtype), np.zeros(copy.size, copy.dtype))
+        return copy
+
+    def _like(self, dtype: str) -> Self:
+        """Return a new layer with the same arguments but dtype."""
+        try:
+            return self.from_config({**self.get_config(), "dtype": dtype})
+        except TypeError as error:
+            hint = f"give {type(self).__name__} a get_config that returns its constructor's arguments, dtype among them"
+            raise _errors.bad_type("layer", "one that can be made anew in another dtype", str(error), hint) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = None if self._theta is None else self._theta.copy()
+        return _restore, (type(self), self.get_config(), self.name, self.input_shape, values)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _restore(cls: type[Layer], config: dict[str, Any], name: str, shape: Shape | None, values: Array | None) -> Layer:
+    layer = cls.from_config(config)
+    layer.name = name
+    if shape is not None:
+        layer.build(shape)
+    if values is not None:
+        layer._attach(values, np.zeros_like(values))
+    return layer
+
+
+def _snake(name: str) -> str:
+    """Return ``SimpleRNN`` as ``simple_rnn``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _check_input_shape(shape: object, axes: tuple[str, ...] | None) -> Shape:
+    if not isinstance(shape, tuple | list) or not shape:
+        raise _errors.bad_type("input_shape", "a tuple such as (batch, time, features)", shape)
+    if axes is not None and len(shape) != len(axes):
+        hint = "the batch axis comes first; None where any size will do"
+        raise _errors.bad_value("input_shape", f"{len(axes)} axes ({', '.join(axes)})", f"{tuple(shape)}", hint)
+    sizes = [None if size is None else _errors.check_integer("input_shape", size, 0) for size in shape]
+    if sizes[-1] is None or sizes[-1] < 1:
+        hint = "the last axis is the number of features"
+        raise _errors.bad_value("input_shape", "a last axis of at least 1", f"{tuple(shape)}", hint)
+    return tuple(sizes)

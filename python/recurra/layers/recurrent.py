@@ -1,0 +1,370 @@
+"""What RNN, LSTM and GRU share: from their arguments to the engine, states in Keras's order, and the pullback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recurra import _core, _errors, initializers
+from recurra.layers._options import engine_options
+from recurra.layers.base import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recurra._typing import Array, Shape
+
+_AXES = ("batch", "time", "features")
+
+
+class Recurrent(Layer):
+    """Base of the recurrent layers; `RNN`, `LSTM` and `GRU` say what they take.
+
+    Parameters
+    ----------
+    cell : {"rnn", "lstm", "gru"}
+        The engine's cell.
+    arguments : dict
+        The arguments of the subclass's constructor by name; other keys are ignored.
+
+    Attributes
+    ----------
+    units : int
+        Hidden units of one direction of one layer.
+    return_sequences, return_state : bool
+        What a call returns.
+    """
+
+    input_axes: tuple[str, ...] | None = _AXES
+
+    def __init__(self, cell: str, arguments: dict[str, Any]) -> None:
+        names = ("dtype", "name", "seed")
+        super().__init__(**{name: arguments[name] for name in names})
+        hidden = ("self", "__class__")
+        self.arguments = {name: value for name, value in arguments.items() if name not in hidden}
+        self.arguments["dtype"] = self.dtype.name
+        self.cell = cell
+        self.units = self.arguments["units"] = _errors.check_integer("units", arguments["units"], 1)
+        self.return_sequences = _errors.check_flag("return_sequences", arguments["return_sequences"])
+        self.return_state = _errors.check_flag("return_state", arguments["return_state"])
+        self.learned_state = _errors.check_flag("trainable_initial_state", arguments["trainable_initial_state"])
+        self.options = engine_options(cell, self.arguments)
+        self.directions = 2 if self.options["bidirectional"] else 1
+        self.stack = self.options["num_layers"] * self.directions
+        self.state_size = self.options.get("proj_size", 0) or self.units
+        concat = self.directions == 2 and self.options["merge_mode"] == "concat"
+        self.output_size = self.state_size * (2 if concat else 1)
+        rates = ("dropout", "interlayer_dropout", "recurrent_dropout")
+        self.random = any(self.options[name] for name in rates) or any(self.options["zoneout"])
+        for name in ("kernel_initializer", "recurrent_initializer", "bias_initializer"):
+            initializers.check(name, arguments[name])
+        self._engine: _core.Recurrent | None = None
+
+    # Building
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare the parameters for inputs (batch, time, features); see `Layer.build`."""
+        super().build(input_shape)
+        if self._engine is not None:
+            return
+        assert self.input_shape is not None
+        self._engine = _core.Recurrent(self.cell, self.input_shape[-1] or 0, self.units, **self.options)
+        for name, shape, offset in self._engine.layout:
+            assert offset == self.size
+            self.add_weight(name, shape, self._initializer(name), width=self.units)
+        self._engine_size = self.size
+        if self.learned_state:
+            self.add_weight("h0", (self.stack, self.state_size))
+            if self.cell == "lstm":
+                self.add_weight("c0", (self.stack, self.units))
+
+    def _initializer(self, name: str) -> Any:
+        """Return how an engine's parameter starts: as in Keras, whose one bias is ours of the input."""
+        chosen = self.arguments["bias_initializer"]
+        if name.startswith(("weight_ih", "weight_hr")):
+            return self.arguments["kernel_initializer"]
+        if name.startswith("weight_hh"):
+            return self.arguments["recurrent_initializer"]
+        if name.startswith("weight_ln"):
+            return "ones"
+        if name.startswith("bias_ih"):
+            return self._forget_bias(chosen) if self.arguments.get("unit_forget_bias") else chosen
+        both = chosen == initializers.PYTORCH_UNIFORM or (self.cell == "gru" and self.options["reset_after"])
+        return chosen if name.startswith("bias_hh") and both else "zeros"
+
+    def _forget_bias(self, chosen: Any) -> Any:
+        """Return the initializer with 1 for the forget gate (Jozefowicz et al. 2015), which a coupled cell lacks."""
+        if self.options["input_forget"]:
+            return chosen
+        start = initializers.resolve(chosen, self.units)
+
+        def values(shape: tuple[int, ...], seed: int, stream: int) -> Array:
+            bias = np.array(start(shape, seed, stream))
+            bias[self.units : 2 * self.units] = 1.0  # gates are i, f, g, o
+            return bias
+
+        return values
+
+    def _attach(self, parameters: Array, gradients: Array) -> None:
+        self._engine_weights = parameters[: self._engine_size]
+        self._engine_gradients = gradients[: self._engine_size]
+        super()._attach(parameters, gradients)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, outputs) or, with return_sequences, (batch, time, outputs)."""
+        time = (input_shape[1],) if self.return_sequences else ()
+        return (input_shape[0], *time, self.output_size)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return dict(self.arguments)
+
+    # The verbs
+
+    def __call__(
+        self,
+        x: Array,
+        initial_state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        seed: int | None = None,
+    ) -> Any:
+        """Return the outputs for a batch of sequences.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (batch, time, features)
+            Of the layer's dtype; any strides, read without a copy.
+        initial_state : array or list of arrays, optional
+            As returned with ``return_state``: h (batch, outputs of a direction), and for an LSTM c (batch, units);
+            for more layers or directions such pairs in the order layer 0 forward, layer 0 backward, layer 1 forward,
+            ... By default zero, or the learned state.
+        lengths : array of int, shape (batch,), optional
+            Steps to read of each sample, 0 to time, unsorted. Later outputs are 0.
+        mask : array of bool, shape (batch, time), optional
+            The same said by steps: True for those to read, which must come first.
+        training : bool, default False
+            Draw the masks of dropout and zoneout.
+        seed : int, optional
+            Of those masks; by default each call draws new ones.
+
+        Returns
+        -------
+        numpy.ndarray or list of numpy.ndarray
+            Outputs (batch, outputs), with ``return_sequences`` (batch, time, outputs); with ``return_state`` the list
+            of outputs and final states, the states in the order of ``initial_state``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit.
+        """
+        h0, c0, lengths = self._checked(x, initial_state, lengths, mask)
+        assert self._engine is not None
+        y, hn, cn = self._engine.forward(
+            self._engine_weights,
+            x,
+            h0,
+            c0,
+            lengths,
+            sequences=self.return_sequences,
+            training=training,
+            seed=self._call_seed(seed, training),
+        )
+        return [y, *self._states(hn, cn)] if self.return_state else y
+
+    def vjp(
+        self,
+        x: Array,
+        initial_state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        training: bool = True,
+        seed: int | None = None,
+    ) -> tuple[Any, RecurrentPullback]:
+        """Return the outputs, as a call does, and the function that backpropagates through time.
+
+        Parameters
+        ----------
+        x, initial_state, lengths, mask, seed
+            As in a call.
+        training : bool, default True
+            Draw the masks of dropout and zoneout.
+
+        Returns
+        -------
+        outputs : numpy.ndarray or list of numpy.ndarray
+            As from a call.
+        pullback : RecurrentPullback
+            ``dx = pullback(dy, dstates)`` adds into `gradients`; ``pullback.with_states`` also returns the gradients
+            of the initial states.
+        """
+        h0, c0, lengths = self._checked(x, initial_state, lengths, mask)
+        seed = self._call_seed(seed, training)
+        assert self._engine is not None
+        y, hn, cn, tape = self._engine.vjp(
+            self._engine_weights,
+            x,
+            h0,
+            c0,
+            lengths,
+            sequences=self.return_sequences,
+            training=training,
+            seed=seed,
+        )
+        learned = self.learned_state and initial_state is None
+        pullback = RecurrentPullback(self, tape, y.shape, learned)
+        return ([y, *self._states(hn, cn)] if self.return_state else y), pullback
+
+    def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
+        assert self._engine is not None
+        h0, c0 = self._start(len(x))
+        return self._engine.forward(
+            self._engine_weights, x, h0, c0, lengths, sequences=self.return_sequences, training=training, seed=seed
+        )[0]
+
+    def _differentiate(
+        self, x: Array, lengths: Array | None, training: bool, seed: int
+    ) -> tuple[Array, RecurrentPullback]:
+        assert self._engine is not None
+        h0, c0 = self._start(len(x))
+        y, _, _, tape = self._engine.vjp(
+            self._engine_weights, x, h0, c0, lengths, sequences=self.return_sequences, training=training, seed=seed
+        )
+        return y, RecurrentPullback(self, tape, y.shape, self.learned_state)
+
+    # Arguments and states
+
+    def _checked(
+        self, x: Array, initial_state: Any, lengths: Any, mask: Any
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """Return (h0, c0, lengths) for the engine, having checked them and ``x`` and built the layer."""
+        self.check_input(x)
+        batch, time, _ = x.shape
+        lengths = _errors.resolve_lengths(lengths, mask, batch, time)
+        if initial_state is None:
+            return *self._start(batch), lengths
+        h0, c0 = self._stacked("initial_state", initial_state, batch)
+        return h0, c0, lengths
+
+    def _start(self, batch: int) -> tuple[Array | None, Array | None]:
+        """Return the learned initial states for a batch, or (None, None) for zero."""
+        if not self.learned_state:
+            return None, None
+        wide = [
+            np.ascontiguousarray(np.broadcast_to(state[:, None], (state.shape[0], batch, state.shape[1])))
+            for name, state in self.parameters.items()
+            if name in ("h0", "c0")
+        ]
+        return wide[0], wide[1] if len(wide) == 2 else None
+
+    def _states(self, h: Array, c: Array | None) -> list[Array]:
+        """Return the states (layers * directions, batch, size) as Keras lists them."""
+        if c is None:
+            return list(h)
+        return [state for pair in zip(h, c, strict=True) for state in pair]
+
+    def _stacked(self, argument: str, states: Any, batch: int) -> tuple[Array | None, Array | None]:
+        """Return Keras's list of states as the engine's h and c; entries may be None, for zero."""
+        kinds = 2 if self.cell == "lstm" else 1
+        if isinstance(states, np.ndarray) and self.stack * kinds == 1:
+            states = [states]
+        if not isinstance(states, list | tuple):
+            raise _errors.bad_type(argument, f"a list of {self.stack * kinds} arrays", states)
+        if len(states) != self.stack * kinds:
+            order = "h, c" if kinds == 2 else "h"
+            hint = f"{order} of each direction of each layer"
+            raise _errors.bad_value(argument, f"{self.stack * kinds} arrays", f"{len(states)}", hint)
+        h = self._stack(argument, states, 0, kinds, (batch, self.state_size))
+        return h, self._stack(argument, states, 1, kinds, (batch, self.units)) if kinds == 2 else None
+
+    def _stack(
+        self, argument: str, states: Sequence[Array | None], first: int, step: int, shape: tuple[int, int]
+    ) -> Array | None:
+        chosen = states[first::step]
+        for index, state in enumerate(chosen):
+            if state is not None:
+                name = f"{argument}[{first + index * step}]"
+                _errors.check_array(name, state, self.dtype, ("batch", "units"), shape)
+        if all(state is None for state in chosen):
+            return None
+        if len(chosen) == 1 and chosen[0] is not None:
+            return np.ascontiguousarray(chosen[0])[None]
+        return np.stack([np.zeros(shape, self.dtype) if state is None else state for state in chosen])
+
+
+class RecurrentPullback:
+    """Backpropagation through time for one call of a recurrent layer; used up by its first call unless told otherwise.
+
+    Notes
+    -----
+    Adds into the layer's gradients, so pullbacks of one layer belong to one thread. Uses the parameters of the call,
+    so use it before they change.
+    """
+
+    __slots__ = ("_layer", "_learned", "_shape", "_tape", "_used")
+
+    def __init__(self, layer: Recurrent, tape: _core.Tape, shape: tuple[int, ...], learned: bool) -> None:
+        self._layer, self._tape, self._shape, self._learned = layer, tape, shape, learned
+        self._used = False
+
+    def __call__(
+        self, dy: Array | None, dstates: Any = None, *, need_dx: bool = True, retain_graph: bool = False
+    ) -> Array | None:
+        """Return the gradient of the input, having added those of the parameters.
+
+        Parameters
+        ----------
+        dy : numpy.ndarray or None
+            Gradient of the outputs, in their shape; None for zero.
+        dstates : list of (numpy.ndarray or None), optional
+            Gradients of the final states, in the order in which ``return_state`` lists them.
+        need_dx : bool, default True
+            False saves the work and returns None.
+        retain_graph : bool, default False
+            True keeps what the call saved for another use (PyTorch's word), at the cost of a copy; otherwise it is
+            overwritten in place.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            In the shape of the input, contiguous.
+
+        Raises
+        ------
+        ValueError
+            If it was used before without ``retain_graph=True``.
+        """
+        return self._run(dy, dstates, need_dx, retain_graph)[0]
+
+    def with_states(
+        self, dy: Array | None, dstates: Any = None, *, need_dx: bool = True, retain_graph: bool = False
+    ) -> tuple[Array | None, list[Array]]:
+        """Return the gradient of the input and those of the initial states, listed as ``initial_state`` is.
+
+        Parameters and effects as in a plain call.
+        """
+        dx, dh0, dc0 = self._run(dy, dstates, need_dx, retain_graph)
+        return dx, self._layer._states(dh0, dc0)
+
+    def _run(
+        self, dy: Array | None, dstates: Any, need_dx: bool, retain_graph: bool
+    ) -> tuple[Array | None, Array, Array | None]:
+        layer = self._layer
+        if self._used:
+            raise _errors.bad_value(
+                "pullback", "one that was not used yet", "a used one", "pass retain_graph=True before"
+            )
+        if dy is not None:
+            axes = ("batch", "time", "outputs") if len(self._shape) == 3 else ("batch", "outputs")
+            _errors.check_array("dy", dy, layer.dtype, axes, self._shape)
+        dh, dc = (None, None) if dstates is None else layer._stacked("dstates", dstates, self._shape[0])
+        dx, dh0, dc0 = self._tape.backward(dy, dh, dc, layer._engine_gradients, need_dx=need_dx, keep=retain_graph)
+        self._used = not retain_graph
+        if self._learned:
+            layer.gradients["h0"] += dh0.sum(axis=1)
+            if dc0 is not None:
+                layer.gradients["c0"] += dc0.sum(axis=1)
+        return dx, dh0, dc0

@@ -1,0 +1,289 @@
+"""Models made of layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from recurra import _errors, _random
+from recurra.layers.base import Layer
+from recurra.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Self
+
+    from recurra._typing import Array, Pullback, Shape
+
+
+class Sequential(Trainer):
+    """A chain of layers, each reading the output of the one before.
+
+    A model is a layer too: it has ``__call__``, ``vjp`` and ``build``, and can stand in another model. All parameters
+    lie in one flat buffer, all gradients in a second one.
+
+    Parameters
+    ----------
+    layers : iterable of Layer, optional
+        More can follow by `add`. A layer belongs to one model.
+    name : str, optional
+        For `summary`, and for the names of parameters if the model is part of another one.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        The chain.
+    parameters, gradients : dict of str to numpy.ndarray
+        Views under ``"layer.parameter"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        On wrong arguments.
+
+    Notes
+    -----
+    The model is built by its first input. Calls, ``vjp`` and ``predict`` are safe from several threads; training is
+    for one thread at a time.
+
+    Examples
+    --------
+    >>> import numpy as np, recurra
+    >>> model = recurra.Sequential([recurra.LSTM(20), recurra.Dense(5)])
+    >>> model(np.zeros((8, 30, 10), np.float32)).shape
+    (8, 5)
+
+    A training loop of one's own:
+
+    >>> optimizer, loss = recurra.optimizers.Adam(), recurra.losses.MeanSquaredError()
+    >>> x, y = np.zeros((8, 30, 10), np.float32), np.ones((8, 5), np.float32)
+    >>> for step in range(3):
+    ...     outputs, pullback = model.vjp(x)
+    ...     value, dy = loss.vjp(y, outputs)
+    ...     model.zero_gradients()
+    ...     dx = pullback(dy)
+    ...     optimizer.step(model)
+    """
+
+    def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.layers: list[Layer] = []
+        self._timed = 0  # layers from this index on get no lengths: there is no time axis any more
+        self._seeds: list[int] = []  # what each layer adds to a call's seed
+        for layer in layers or ():
+            self.add(layer)
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer.
+
+        Parameters
+        ----------
+        layer : Layer
+            One that belongs to no model yet.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no layer, belongs to a model, returns states or has another dtype; or if the model is built.
+        """
+        if not isinstance(layer, Layer):
+            raise _errors.bad_type("layer", "a Layer", layer)
+        if self.built:
+            raise _errors.bad_value("layer", "a model that is not built", "a built one", "add all layers first")
+        if layer.owner is not None or layer is self:
+            raise _errors.bad_value("layer", "a layer of no model yet", f"{layer.name!r} of {layer.owner!r}")
+        if getattr(layer, "return_state", False):
+            hint = "a chain passes one array on"
+            raise _errors.bad_value("layer", "return_state=False", f"{layer.name!r} with return_state=True", hint)
+        if self.layers and layer.dtype != self.dtype:
+            raise _errors.bad_value("layer", f"dtype {self.dtype.name}, as the layers before", layer.dtype.name)
+        name = self._unique(layer)
+        if not self.layers:
+            self.dtype, self.input_axes = layer.dtype, layer.input_axes
+        layer.name, layer.owner = name, self
+        self.layers.append(layer)
+        self._seeds.append(self.leaves)
+        self.leaves += layer.leaves
+
+    def _unique(self, layer: Layer) -> str:
+        taken = {other.name for other in self.layers}
+        name, number = layer.name, 0
+        while name in taken:
+            if layer.named:
+                raise _errors.bad_value("name", "names unique within the model", f"{layer.name!r} twice")
+            number += 1
+            name = f"{layer.name}_{number}"
+        return name
+
+    # Building
+
+    def build(self, input_shape: Shape) -> None:
+        """Build all layers for inputs of this shape; see `Layer.build`."""
+        if not self.layers:
+            raise _errors.bad_value("layers", "at least one layer", "none", "call model.add(...)")
+        was_built = self.built
+        super().build(input_shape)
+        if was_built:
+            return
+        self.built = False
+        try:
+            self._build_layers()
+            self.built = True
+        finally:
+            if not self.built:
+                self.input_shape = None
+
+    def _build_layers(self) -> None:
+        shape = self.input_shape
+        assert shape is not None
+        timed = 0
+        for index, layer in enumerate(self.layers):
+            if timed == index and len(shape) == 3:
+                timed += 1
+            try:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+            except ValueError as error:
+                raise ValueError(f"layer {layer.name!r}: {error}") from error
+        self._timed = timed
+        self.output_has_time = timed == len(self.layers) and len(shape) == 3
+        self.random = any(layer.random for layer in self.layers)
+        for layer in self.layers:
+            for weight in layer.weights_declared:
+                self.add_weight(f"{layer.name}.{weight.name}", weight.shape)
+
+    def _initialize(self, parameters: Array) -> None:
+        for layer, place in self._places():
+            if layer._theta is None:
+                layer._initialize(parameters[place])
+            else:
+                parameters[place] = layer._theta
+
+    def _attach(self, parameters: Array, gradients: Array) -> None:
+        for layer, place in self._places():
+            layer._attach(parameters[place], gradients[place])
+        super()._attach(parameters, gradients)
+
+    def _places(self) -> Iterator[tuple[Layer, slice]]:
+        """Yield the layers with their parts of the flat buffers."""
+        start = 0
+        for layer in self.layers:
+            yield layer, slice(start, start + layer.size)
+            start += layer.size
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the last layer's output."""
+        for layer in self.layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    # The verbs
+
+    def __call__(
+        self, x: Array, lengths: Any = None, mask: Any = None, training: bool = False, seed: int | None = None
+    ) -> Array:
+        """Return the last layer's output.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (batch, ...)
+            Of the model's dtype; `predict` converts, this does not.
+        lengths, mask, training, seed
+            As in a call of a recurrent layer; every layer with a time axis gets the lengths.
+
+        Returns
+        -------
+        numpy.ndarray
+            The output.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit.
+        """
+        self.check_input(x)
+        return self._apply(x, self._lengths(x, lengths, mask), training, self._call_seed(seed, training))
+
+    def vjp(
+        self, x: Array, lengths: Any = None, mask: Any = None, training: bool = True, seed: int | None = None
+    ) -> tuple[Array, Pullback]:
+        """Return the output and the function that backpropagates through this call.
+
+        Parameters
+        ----------
+        x, lengths, mask, training, seed
+            As in a call.
+
+        Returns
+        -------
+        output : numpy.ndarray
+            As from a call.
+        pullback : callable
+            ``dx = pullback(dy)`` adds into `gradients`; with ``need_dx=False`` it returns None.
+        """
+        self.check_input(x)
+        return self._differentiate(x, self._lengths(x, lengths, mask), training, self._call_seed(seed, training))
+
+    def _lengths(self, x: Array, lengths: Any, mask: Any) -> Array | None:
+        if lengths is None and mask is None:
+            return None
+        if x.ndim < 3:
+            raise _errors.bad_value("lengths", "an input with a time axis", f"shape {x.shape}")
+        return _errors.resolve_lengths(lengths, mask, x.shape[0], x.shape[1])
+
+    def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
+        for index, layer in enumerate(self.layers):
+            steps = lengths if index < self._timed else None
+            x = layer._apply(x, steps, training, _random.shifted(seed, self._seeds[index]))
+        return x
+
+    def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
+        pullbacks: list[Pullback] = []
+        for index, layer in enumerate(self.layers):
+            steps = lengths if index < self._timed else None
+            x, pullback = layer._differentiate(x, steps, training, _random.shifted(seed, self._seeds[index]))
+            pullbacks.append(pullback)
+        first = pullbacks[0]
+
+        def chain(dy: Array, *, need_dx: bool = True) -> Array | None:
+            for pullback in reversed(pullbacks):
+                dy = pullback(dy, need_dx=need_dx or pullback is not first)
+            return dy
+
+        return x, chain
+
+    # Copies and files
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the name and the layers by class and arguments."""
+        from recurra.layers import serialize
+
+        return {"name": self.name if self.named else None, "layers": [serialize(layer) for layer in self.layers]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, type[Layer]] | None = None) -> Self:
+        """Return a new model from what `get_config` returned."""
+        from recurra.layers import deserialize
+
+        if not isinstance(config.get("layers"), list):
+            raise _errors.bad_value("config", "a list of layers", config)
+        model = cls(name=config.get("name"))
+        for description in config["layers"]:
+            model.add(deserialize(description, {"Sequential": Sequential, **(custom_objects or {})}))
+        return model
+
+    def _like(self, dtype: str) -> Self:
+        copy = type(self)(name=self.name if self.named else None)
+        for layer in self.layers:
+            copy.add(layer._like(dtype))
+        return copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        name = self.name if self.named else None
+        return _restore, (type(self), self.layers, name, self.input_shape), self._compiled_state()
+
+
+def _restore(cls: type[Sequential], layers: list[Layer], name: str | None, shape: Shape | None) -> Sequential:
+    model = cls(layers, name)
+    if shape is not None:
+        model.build(shape)
+    return model
