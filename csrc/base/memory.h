@@ -12,6 +12,12 @@ constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
 void* pool_take(std::size_t bytes, std::size_t* capacity);
 void pool_give(void* memory, std::size_t capacity) noexcept;
 
+// Asks for the cache lines of [memory, memory + bytes) ahead of their use.
+inline void prefetch(const void* memory, std::size_t bytes) {
+  const char* line = static_cast<const char*>(memory);
+  for (std::size_t i = 0; i < bytes; i += kAlignment) __builtin_prefetch(line + i);
+}
+
 // Owns uninitialised room for `count` elements of T, 64-byte aligned, with one vector of slack behind the end.
 template <class T>
 class Buffer {

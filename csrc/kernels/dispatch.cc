@@ -1,6 +1,8 @@
 // The rows of the function table and the choice among them.
 #include "kernels/dispatch.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -16,6 +18,7 @@ namespace recurra {
 RECURRA_DECLARE(baseline)
 RECURRA_DECLARE(avx2)
 RECURRA_DECLARE(avx512)
+RECURRA_DECLARE(avx512_narrow)
 RECURRA_DECLARE(neon)
 
 namespace {
@@ -26,6 +29,8 @@ struct Row {
   Kernels<float> (*kernels_float)();
   Kernels<double> (*kernels_double)();
   double (*fused)(double, double, double);
+  Kernels<float> (*narrow_float)() = nullptr;  // with half as wide vectors
+  Kernels<double> (*narrow_double)() = nullptr;
 };
 
 [[maybe_unused]] bool always() { return true; }
@@ -40,7 +45,8 @@ bool has_avx512() {
 // Best first.
 const Row kRows[] = {
 #if defined(RECURRA_HAS_avx512)
-    {"avx512", has_avx512, avx512::kernels_float, avx512::kernels_double, avx512::fused},
+    {"avx512", has_avx512, avx512::kernels_float, avx512::kernels_double, avx512::fused,
+     avx512_narrow::kernels_float, avx512_narrow::kernels_double},
 #endif
 #if defined(RECURRA_HAS_avx2)
     {"avx2", has_avx2, avx2::kernels_float, avx2::kernels_double, avx2::fused},
@@ -60,11 +66,41 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+// Multiply-adds a nanosecond.
+template <class T>
+double speed_of(const Kernels<T>& k) {
+  using Clock = std::chrono::steady_clock;
+  constexpr long kRounds = 500;  // a few microseconds
+  double best = 0;
+  volatile T used;
+  for (int turn = 0; turn < 5; ++turn) {
+    const auto start = Clock::now();
+    used = k.multiply_adds(kRounds);
+    const double elapsed = std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+    best = std::max(best, static_cast<double>(kRounds * k.adds_per_round) / std::max(1.0, elapsed));
+  }
+  (void)used;
+  return best;
+}
+
+// The two tables of a number type.
+template <class T>
+struct Tables {
+  Kernels<T> wide, narrow;
+
+  bool narrow_pays(long units) const {
+    if (!narrow.lanes) return false;
+    static const double gain = speed_of(narrow) / speed_of(wide);
+    const auto padded = [&](const Kernels<T>& k) { return static_cast<double>((units + k.lanes - 1) / k.lanes * k.lanes); };
+    return padded(narrow) < 0.96 * gain * padded(wide);
+  }
+};
+
 struct Choice {
   const Row* row = nullptr;
   std::string error;
-  Kernels<float> floats;
-  Kernels<double> doubles;
+  Tables<float> floats;
+  Tables<double> doubles;
 
   Choice() {
     const char* wanted = std::getenv("RECURRA_ISA");
@@ -76,8 +112,12 @@ struct Choice {
     if (wanted && *wanted && row->name != std::string(wanted))
       error = "RECURRA_ISA: expected an instruction set that this CPU and this build have, got " + std::string(wanted) +
               "; choose " + joined(cpu_isas());
-    floats = row->kernels_float();
-    doubles = row->kernels_double();
+    floats.wide = row->kernels_float();
+    doubles.wide = row->kernels_double();
+    if (row->narrow_float) {
+      floats.narrow = row->narrow_float();
+      doubles.narrow = row->narrow_double();
+    }
   }
 };
 
@@ -86,16 +126,33 @@ const Choice& choice() {
   return instance;
 }
 
-}  // namespace
-
+template <class T>
+const Tables<T>& tables();
 template <>
-const Kernels<float>& kernels<float>() {
+const Tables<float>& tables<float>() {
   return choice().floats;
 }
 template <>
-const Kernels<double>& kernels<double>() {
+const Tables<double>& tables<double>() {
   return choice().doubles;
 }
+
+}  // namespace
+
+template <class T>
+const Kernels<T>& kernels() {
+  return tables<T>().wide;
+}
+
+template <class T>
+const Kernels<T>& kernels_for(long units) {
+  return tables<T>().narrow_pays(units) ? tables<T>().narrow : tables<T>().wide;
+}
+
+template const Kernels<float>& kernels();
+template const Kernels<double>& kernels();
+template const Kernels<float>& kernels_for(long);
+template const Kernels<double>& kernels_for(long);
 
 std::string isa() { return choice().row->name; }
 std::string isa_error() { return choice().error; }

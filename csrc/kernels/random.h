@@ -13,9 +13,9 @@ typedef uint64_t WideWords __attribute__((vector_size(kVectorBytes)));
 
 // Products of the low halves of the lanes.
 RECURRA_INLINE WideWords multiply_low(WideWords a, WideWords b) {
-#if defined(__AVX512F__)
+#if RECURRA_VECTOR_BYTES == 64
   return (WideWords)_mm512_maskz_mul_epu32(-1, (__m512i)a, (__m512i)b);
-#elif defined(__AVX2__)
+#elif RECURRA_VECTOR_BYTES == 32
   return (WideWords)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)
   return (WideWords)_mm_mul_epu32((__m128i)a, (__m128i)b);

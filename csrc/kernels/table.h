@@ -135,6 +135,9 @@ struct Kernels {
   CellKernels<T> cells[kCellKinds];
   void (*normalise)(const Normalise<T>&);
   void (*normalise_backward)(const Normalise<T>&);
+  T (*multiply_adds)(long rounds);  // a probe of the machine: rounds * adds_per_round of them
+  long adds_per_round;
+  T (*read_all)(const T* x, long count);  // another one; count: a multiple of 16 vectors
   TrainKernels<T> train;
 };
 

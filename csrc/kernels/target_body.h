@@ -4,6 +4,7 @@
 #include "kernels/cells_general.h"
 #include "kernels/cells_plain.h"
 #include "kernels/normalise.h"
+#include "kernels/probe.h"
 #include "kernels/product.h"
 #include "kernels/train.h"
 
@@ -34,6 +35,9 @@ Kernels<T> make_kernels() {
                          gru_before_backward_stage2<T>};
   k.normalise = normalise<T>;
   k.normalise_backward = normalise_backward<T>;
+  k.multiply_adds = multiply_adds<T>;
+  k.adds_per_round = kProbeChains * kLanes<T>;
+  k.read_all = read_all<T>;
   k.train = make_train_kernels<T>();
   return k;
 }

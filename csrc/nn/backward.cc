@@ -11,6 +11,18 @@
 namespace recurra {
 namespace {
 
+// sum[j] = a[j * stride] + b[j]; a and b may be null: zero.
+template <class T>
+void add(const T* a, long stride, const T* b, long count, T* sum) {
+  if (!a || (stride != 1 && count > 1)) {
+    for (long j = 0; j < count; ++j) sum[j] = (a ? a[j * stride] : T(0)) + (b ? b[j] : T(0));
+  } else if (b) {
+    for (long j = 0; j < count; ++j) sum[j] = a[j] + b[j];
+  } else {
+    std::copy_n(a, count, sum);
+  }
+}
+
 template <class T>
 class Backward {
  public:
@@ -46,8 +58,12 @@ class Backward {
       const T* dy =
           step >= 0 && o_.dy.data ? o_.dy.data + n * o_.dy.row + d_.output_time(row, step) * o_.dy.step : nullptr;
       const T* other = carry ? carry : dhn;
-      for (long j = unit0(); j < end; ++j) dh[j] = (dy ? dy[j * o_.dy.element] : T(0)) + (other ? other[j] : T(0));
-      std::fill(dh + std::max(unit0(), end), dh + unit1(padded), T(0));
+      const long count = std::max(0l, end - unit0());
+      if (dy) dy += unit0() * o_.dy.element;
+      if (step > 0 && dy && o_.dy.element == 1)  // rows lie far apart: no hardware foresees the step before
+        prefetch(dy - o_.dy.step, static_cast<std::size_t>(count) * sizeof(T));
+      add(dy, o_.dy.element, other ? other + unit0() : nullptr, count, dh + unit0());
+      std::fill(dh + unit0() + count, dh + unit1(padded), T(0));
       if (ends && d_.lstm()) start_dc(row, n);
     }
   }

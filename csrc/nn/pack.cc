@@ -48,7 +48,7 @@ void pack_biases(DirectionWeights<T>& w, const Config& c, const Geometry& g, con
 template <class T>
 DirectionWeights<T> pack_direction(const Config& c, long layer, const ParameterOffsets& o, const T* weights,
                                    bool backward) {
-  const Geometry g = geometry_of(c, kernels<T>().lanes);
+  const Geometry g = geometry_of(c, kernels_of<T>(c).lanes);
   const auto at = [&](long offset) { return offset < 0 ? nullptr : weights + offset; };
   const long input = c.layer_input(layer), recurrent = c.recurrent();
   DirectionWeights<T> w;

@@ -17,6 +17,12 @@ struct GateRow {
   }
 };
 
+// The kernels of a layer. Layer normalisation sums lane by lane, so its bits depend on the width: always the widest.
+template <class T>
+const Kernels<T>& kernels_of(const Config& c) {
+  return c.layer_norm ? kernels<T>() : kernels_for<T>(c.hidden);
+}
+
 // One layer and direction.
 template <class T>
 struct DirectionWeights {

@@ -45,7 +45,7 @@ void StackRun<T>::prepare_layer(long layer) {
   for (long direction = 0; direction < c.directions(); ++direction) {
     const long index = layer * c.directions() + direction;
     Direction<T>& d = at(layer, direction);
-    d.config = &c, d.steps = &steps_, d.kernels = &kernels<T>();
+    d.config = &c, d.steps = &steps_, d.kernels = &kernels_of<T>(c);
     d.weights = &weights_->directions[static_cast<std::size_t>(index)];
     d.g = geometry_of(c, d.kernels->lanes);
     d.layer = layer, d.direction = direction;

@@ -87,10 +87,10 @@ RECURRA_INLINE Vec<T> power_of_two(Vec<T> shifted) {
 }
 
 // Square root, correctly rounded.
-#if defined(__AVX512F__)
+#if RECURRA_VECTOR_BYTES == 64
 RECURRA_INLINE Vec<float> sqrt(Vec<float> x) { return (Vec<float>)_mm512_maskz_sqrt_ps(-1, (__m512)x); }
 RECURRA_INLINE Vec<double> sqrt(Vec<double> x) { return (Vec<double>)_mm512_maskz_sqrt_pd(-1, (__m512d)x); }
-#elif defined(__AVX2__)
+#elif RECURRA_VECTOR_BYTES == 32
 RECURRA_INLINE Vec<float> sqrt(Vec<float> x) { return (Vec<float>)_mm256_sqrt_ps((__m256)x); }
 RECURRA_INLINE Vec<double> sqrt(Vec<double> x) { return (Vec<double>)_mm256_sqrt_pd((__m256d)x); }
 #elif defined(__SSE2__)

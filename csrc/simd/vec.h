@@ -24,17 +24,20 @@
 namespace recurra {
 namespace RECURRA_TARGET {
 
+// RECURRA_VECTOR_BYTES: the width, from the instruction set unless the target asks for half of it.
+#if !defined(RECURRA_VECTOR_BYTES)
 #if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-constexpr int kVectorRegisters = 32;
+#define RECURRA_VECTOR_BYTES 64
 #elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-constexpr int kVectorRegisters = 16;
-#elif defined(__aarch64__)
-constexpr int kVectorBytes = 16;
+#define RECURRA_VECTOR_BYTES 32
+#else
+#define RECURRA_VECTOR_BYTES 16
+#endif
+#endif
+constexpr int kVectorBytes = RECURRA_VECTOR_BYTES;
+#if defined(__AVX512VL__) || defined(__aarch64__)
 constexpr int kVectorRegisters = 32;
 #else
-constexpr int kVectorBytes = 16;
 constexpr int kVectorRegisters = 16;
 #endif
 
@@ -75,7 +78,7 @@ RECURRA_INLINE void store(T* p, Vec<T> x) {  // any alignment
 
 // fma(a, b, c) = a * b + c: one rounding where the instruction set has it, two on baseline x86-64.
 // min and max return the SECOND argument when either is NaN, so a clamp written min(limit, max(-limit, x)) keeps NaN.
-#if defined(__AVX512F__)
+#if RECURRA_VECTOR_BYTES == 64
 RECURRA_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
   return (Vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
@@ -90,7 +93,7 @@ RECURRA_INLINE Vec<double> min(Vec<double> a, Vec<double> b) {
 RECURRA_INLINE Vec<double> max(Vec<double> a, Vec<double> b) {
   return (Vec<double>)_mm512_max_pd((__m512d)a, (__m512d)b);
 }
-#elif defined(__AVX2__)
+#elif RECURRA_VECTOR_BYTES == 32
 RECURRA_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
   return (Vec<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }

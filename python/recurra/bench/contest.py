@@ -22,10 +22,20 @@ if TYPE_CHECKING:
     from recurra._typing import Array
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RECURRA_NUM_THREADS")
-PAUSE = 0.03  # seconds before a turn: idle threads of the other sides go on spinning for a while
+TICK = 0.01  # seconds between looks at the processor time of a side that should be idle
 TURN = 0.02  # seconds that a turn should last at least
 # Largest difference between two sides, relative to the largest element: forward, gradients.
 TOLERANCE = {"float32": (2e-5, 1e-4), "float64": (1e-12, 1e-11)}
+
+
+def settle() -> None:
+    """Wait until this process uses no processor: idle threads go on spinning for a while (OpenBLAS's for 0.1 s)."""
+    used = time.process_time()
+    while True:
+        time.sleep(TICK)
+        before, used = used, time.process_time()
+        if used - before < TICK / 5:
+            return
 
 
 def serve(connection: Connection, builder: Builder, case: Case) -> None:
@@ -34,12 +44,14 @@ def serve(connection: Connection, builder: Builder, case: Case) -> None:
     gc.disable()
     while (request := connection.recv()) is not None:
         if request == "outputs":
-            connection.send(prepared.outputs())
-            continue
-        start = time.perf_counter()
-        for _ in range(request):
-            prepared.run()
-        connection.send((time.perf_counter() - start) / request)
+            answer: Any = prepared.outputs()
+        else:
+            start = time.perf_counter()
+            for _ in range(request):
+                prepared.run()
+            answer = (time.perf_counter() - start) / request
+        settle()
+        connection.send(answer)
 
 
 class Side:
@@ -117,7 +129,6 @@ def contest(case: Case, builders: dict[str, Builder], *, threads: int, seconds: 
         start = time.perf_counter()
         while len(times[first]) < 3 or time.perf_counter() - start < seconds:
             for name, side in sides.items():
-                time.sleep(PAUSE)
                 times[name].append(side.ask(calls[name]))
     result: dict[str, Any] = {"case": case.name, "threads": threads, "turns": len(times[first])}
     for name, values in times.items():
