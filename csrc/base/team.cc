@@ -79,14 +79,14 @@ bool Team::go_on() {
   return !stopped();
 }
 
-bool run_team(int threads, const Poll& poll, const std::function<void(Team&)>& body) {
+bool run_team_of(int threads, const Poll& poll, void (*call)(const void* body, Team&), const void* body) {
   std::atomic<bool> stop{false};
   Barrier barrier;
   Interrupt interrupt{poll};
   if (threads <= 1) {
     FlushDenormals flush;
     Team team(0, 1, &barrier, &stop, &interrupt);
-    body(team);
+    call(body, team);
     return !stop;
   }
 #if defined(_OPENMP)
@@ -98,7 +98,7 @@ bool run_team(int threads, const Poll& poll, const std::function<void(Team&)>& b
     const int rank = omp_get_thread_num();
     Team team(rank, omp_get_num_threads(), &barrier, &stop, rank == 0 ? &interrupt : nullptr);
     try {
-      body(team);
+      call(body, team);
     } catch (...) {
       if (!failed.exchange(true)) failure = std::current_exception();
       stop = true;

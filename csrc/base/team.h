@@ -55,8 +55,13 @@ class Team {
   Interrupt* interrupt_;  // null on all threads but the calling one
 };
 
-// Runs body on `threads` threads (the caller is rank 0). False when it was stopped by `poll`.
-bool run_team(int threads, const Poll& poll, const std::function<void(Team&)>& body);
+// Runs body(Team&) on `threads` threads (the caller is rank 0). False when it was stopped by `poll`. Allocates nothing.
+bool run_team_of(int threads, const Poll& poll, void (*call)(const void* body, Team&), const void* body);
+template <class Body>
+bool run_team(int threads, const Poll& poll, const Body& body) {
+  return run_team_of(
+      threads, poll, [](const void* erased, Team& team) { (*static_cast<const Body*>(erased))(team); }, &body);
+}
 
 // [first, last) of `count` items for `rank` of `size`, contiguous, sizes differing by one at most.
 struct Range {

@@ -60,5 +60,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
       },
       py::arg("n"));
   bind_recurrent(m);
+  bind_stream(m);
   bind_train(m);
 }

@@ -5,6 +5,7 @@
 namespace recurra {
 
 void bind_recurrent(pybind11::module_& m);
+void bind_stream(pybind11::module_& m);
 void bind_train(pybind11::module_& m);
 
 }  // namespace recurra

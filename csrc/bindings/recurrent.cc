@@ -3,10 +3,10 @@
 
 #include <atomic>
 #include <memory>
-#include <variant>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
+#include "bindings/recurrent.h"
 #include "nn/linear.h"
 #include "nn/stack.h"
 
@@ -90,68 +90,52 @@ struct Tape {
   std::variant<std::unique_ptr<TypedTape<float>>, std::unique_ptr<TypedTape<double>>> tape;
 };
 
+// y, hn, cn and, when `tape` is given, what backward needs.
 template <class T>
-struct TypedRecurrent {
-  std::shared_ptr<Plan<T>> plan;
-
-  // y, hn, cn and, when `tape` is given, what backward needs.
-  py::tuple forward(const py::object& weights, const py::object& x, const py::object& h0, const py::object& c0,
-                    const py::object& lengths, bool sequences, bool training, std::uint64_t seed,
-                    std::unique_ptr<TypedTape<T>>* tape) const {
-    const Config& c = plan->config();
-    const long states = c.layers * c.directions();
-    const auto flat = input<T>("weights", weights, {plan->layout().size});
-    StackArguments<T> a;
-    py::array x_owner;
-    a.x = strided<T>("x", x, {-1, -1, c.input}, &x_owner);
-    a.batch = x_owner.shape(0), a.time = x_owner.shape(1);
-    a.sequences = sequences, a.sampling = training, a.seed = seed;
-    py::array h_owner, c_owner, lengths_owner;
-    if (!h0.is_none())
-      h_owner = input<T>("h0", h0, {states, a.batch, c.recurrent()}), a.h0 = static_cast<const T*>(h_owner.data());
-    if (!c0.is_none() && c.cell == kLstm)
-      c_owner = input<T>("c0", c0, {states, a.batch, c.hidden}), a.c0 = static_cast<const T*>(c_owner.data());
-    if (!lengths.is_none()) {
-      lengths_owner = input<std::int64_t>("lengths", lengths, {a.batch});
-      a.lengths = static_cast<const std::int64_t*>(lengths_owner.data());
-      for (long n = 0; n < a.batch; ++n)
-        if (a.lengths[n] < 0 || a.lengths[n] > a.time)
-          throw py::value_error("lengths: expected numbers from 0 to " + std::to_string(a.time) + ", got " +
-                                std::to_string(a.lengths[n]));
-    }
-    py::array_t<T> y =
-        sequences ? py::array_t<T>({a.batch, a.time, c.output()}) : py::array_t<T>({a.batch, c.output()});
-    py::array_t<T> hn({states, a.batch, c.recurrent()});
-    a.y = y.mutable_data(), a.hn = hn.mutable_data();
-    py::object cn = py::none();
-    if (c.cell == kLstm) {
-      py::array_t<T> array({states, a.batch, c.hidden});
-      a.cn = array.mutable_data();
-      cn = array;
-    }
-    std::unique_ptr<StackRun<T>> run;
-    run_without_gil([&](const Poll& poll) {
-      run = std::make_unique<StackRun<T>>(plan, flat.data(), a, tape != nullptr);
-      return run->forward(poll);
-    });
-    if (tape) {
-      *tape = std::make_unique<TypedTape<T>>();
-      (*tape)->run = std::move(run);
-    }
-    return py::make_tuple(y, hn, cn);
+py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& weights, const py::object& x,
+                      const py::object& h0, const py::object& c0, const py::object& lengths, bool sequences,
+                      bool training, std::uint64_t seed, std::unique_ptr<TypedTape<T>>* tape) {
+  const Config& c = plan->config();
+  const long states = c.layers * c.directions();
+  const auto flat = input<T>("weights", weights, {plan->layout().size});
+  StackArguments<T> a;
+  py::array x_owner;
+  a.x = strided<T>("x", x, {-1, -1, c.input}, &x_owner);
+  a.batch = x_owner.shape(0), a.time = x_owner.shape(1);
+  a.sequences = sequences, a.sampling = training, a.seed = seed;
+  py::array h_owner, c_owner, lengths_owner;
+  if (!h0.is_none())
+    h_owner = input<T>("h0", h0, {states, a.batch, c.recurrent()}), a.h0 = static_cast<const T*>(h_owner.data());
+  if (!c0.is_none() && c.cell == kLstm)
+    c_owner = input<T>("c0", c0, {states, a.batch, c.hidden}), a.c0 = static_cast<const T*>(c_owner.data());
+  if (!lengths.is_none()) {
+    lengths_owner = input<std::int64_t>("lengths", lengths, {a.batch});
+    a.lengths = static_cast<const std::int64_t*>(lengths_owner.data());
+    for (long n = 0; n < a.batch; ++n)
+      if (a.lengths[n] < 0 || a.lengths[n] > a.time)
+        throw py::value_error("lengths: expected numbers from 0 to " + std::to_string(a.time) + ", got " +
+                              std::to_string(a.lengths[n]));
   }
-};
-
-struct Recurrent {
-  std::variant<TypedRecurrent<float>, TypedRecurrent<double>> typed;
-  template <class F>
-  auto visit(const F& f) const {
-    return std::visit(f, typed);
+  py::array_t<T> y = sequences ? py::array_t<T>({a.batch, a.time, c.output()}) : py::array_t<T>({a.batch, c.output()});
+  py::array_t<T> hn({states, a.batch, c.recurrent()});
+  a.y = y.mutable_data(), a.hn = hn.mutable_data();
+  py::object cn = py::none();
+  if (c.cell == kLstm) {
+    py::array_t<T> array({states, a.batch, c.hidden});
+    a.cn = array.mutable_data();
+    cn = array;
   }
-  const Config& config() const {
-    return *visit([](const auto& r) { return &r.plan->config(); });
+  std::unique_ptr<StackRun<T>> run;
+  run_without_gil([&](const Poll& poll) {
+    run = std::make_unique<StackRun<T>>(plan, flat.data(), a, tape != nullptr);
+    return run->forward(poll);
+  });
+  if (tape) {
+    *tape = std::make_unique<TypedTape<T>>();
+    (*tape)->run = std::move(run);
   }
-};
+  return py::make_tuple(y, hn, cn);
+}
 
 template <class T>
 py::array_t<T> linear_typed(const py::object& weight, const py::object& bias, const py::object& x) {
@@ -255,8 +239,8 @@ Recurrent make_recurrent(const std::string& cell, long input_size, long hidden_s
   c.output_activation = activation_of("output_activation", output);
   c.zone_h = zoneout.first, c.zone_c = zoneout.second;
   check(c);
-  if (dtype == "float32") return {TypedRecurrent<float>{std::make_shared<Plan<float>>(c)}};
-  if (dtype == "float64") return {TypedRecurrent<double>{std::make_shared<Plan<double>>(c)}};
+  if (dtype == "float32") return {std::make_shared<Plan<float>>(c)};
+  if (dtype == "float64") return {std::make_shared<Plan<double>>(c)};
   throw py::value_error("dtype: expected float32 or float64, got '" + dtype + "'");
 }
 
@@ -285,17 +269,19 @@ void bind_recurrent(py::module_& m) {
       .def(py::init(&make_recurrent), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"))
       .def_property_readonly(
           "layout",
-          [](const Recurrent& r) { return r.visit([](const auto& t) { return layout_list(t.plan->layout()); }); })
+          [](const Recurrent& r) { return r.visit([](const auto& plan) { return layout_list(plan->layout()); }); })
       .def_property_readonly(
-          "size", [](const Recurrent& r) { return r.visit([](const auto& t) { return t.plan->layout().size; }); })
+          "size", [](const Recurrent& r) { return r.visit([](const auto& plan) { return plan->layout().size; }); })
       .def_property_readonly("output_size", [](const Recurrent& r) { return r.config().output(); })
       .def_property_readonly("state_size", [](const Recurrent& r) { return r.config().recurrent(); })
       .def(
           "forward",
           [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
              const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed) {
-            return r.visit([&](const auto& t) {
-              return t.forward(weights, x, h0, c0, lengths, sequences, training, seed, nullptr);
+            return r.visit([&](const auto& plan) {
+              using Typed = std::decay_t<decltype(*plan)>;
+              return run_forward<typename Typed::Number>(plan, weights, x, h0, c0, lengths, sequences, training, seed,
+                                                         nullptr);
             });
           },
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
@@ -305,12 +291,13 @@ void bind_recurrent(py::module_& m) {
           "vjp",
           [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
              const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed) {
-            return r.visit([&](const auto& t) {
+            return r.visit([&](const auto& plan) {
               auto tape = std::make_unique<Tape>();
-              using Typed = std::decay_t<decltype(*t.plan)>;
+              using Typed = std::decay_t<decltype(*plan)>;
               const py::tuple out = [&] {
                 std::unique_ptr<TypedTape<typename Typed::Number>> typed;
-                const py::tuple result = t.forward(weights, x, h0, c0, lengths, sequences, training, seed, &typed);
+                const py::tuple result =
+                    run_forward(plan, weights, x, h0, c0, lengths, sequences, training, seed, &typed);
                 tape->tape = std::move(typed);
                 return result;
               }();

@@ -45,8 +45,8 @@ bool has_avx512() {
 // Best first.
 const Row kRows[] = {
 #if defined(RECURRA_HAS_avx512)
-    {"avx512", has_avx512, avx512::kernels_float, avx512::kernels_double, avx512::fused,
-     avx512_narrow::kernels_float, avx512_narrow::kernels_double},
+    {"avx512", has_avx512, avx512::kernels_float, avx512::kernels_double, avx512::fused, avx512_narrow::kernels_float,
+     avx512_narrow::kernels_double},
 #endif
 #if defined(RECURRA_HAS_avx2)
     {"avx2", has_avx2, avx2::kernels_float, avx2::kernels_double, avx2::fused},
@@ -91,7 +91,9 @@ struct Tables {
   bool narrow_pays(long units) const {
     if (!narrow.lanes) return false;
     static const double gain = speed_of(narrow) / speed_of(wide);
-    const auto padded = [&](const Kernels<T>& k) { return static_cast<double>((units + k.lanes - 1) / k.lanes * k.lanes); };
+    const auto padded = [&](const Kernels<T>& k) {
+      return static_cast<double>((units + k.lanes - 1) / k.lanes * k.lanes);
+    };
     return padded(narrow) < 0.96 * gain * padded(wide);
   }
 };

@@ -11,8 +11,8 @@ namespace recurra {
 template <class T>
 const Kernels<T>& kernels();
 
-// The table for layers of `units` units: that of half as wide vectors where these waste less on padding than they lose in
-// speed, as measured at its first use; the bits are the same.
+// The table for layers of `units` units: that of half as wide vectors where these waste less on padding than they lose
+// in speed, as measured at its first use; the bits are the same.
 template <class T>
 const Kernels<T>& kernels_for(long units);
 

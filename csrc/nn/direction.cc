@@ -24,10 +24,11 @@ constexpr double kStepFlopsForUnits = 1e5;  // a step must be worth several barr
 constexpr double kHeavyStepFlops = 2e7;     // looking at the clock costs nothing beside such a step
 constexpr double kFlopsWorthAThread = 1e6;  // waking a second thread costs about a microsecond
 
+// Counted as if a batch had two rows at least: reading the weights takes as long as two rows' arithmetic.
 template <class T>
 double step_flops(const Direction<T>& d) {
   return 2.0 * static_cast<double>(d.config->gates() * d.g.hidden) * static_cast<double>(d.recurrent + d.input) *
-         static_cast<double>(d.steps->batch);
+         static_cast<double>(std::max(2l, d.steps->batch));
 }
 
 // Splitting by units needs a cell that looks at its own units alone.

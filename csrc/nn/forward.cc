@@ -11,6 +11,8 @@
 namespace recurra {
 namespace {
 
+constexpr long kPanelsOfOneRow = 8;
+
 template <class T>
 class Forward {
  public:
@@ -235,13 +237,17 @@ class Forward {
     }
   }
 
-  // A few panels at a time, so that the cell finds the sums in the first-level cache.
+  // A few panels at a time, so that the cell finds the sums in the first-level cache; on odd steps from the last to the
+  // first, so that weights which do not all fit the second-level cache are found there in part.
   void plain_step(long step, long rows) {
     const long panel_size = rows * d_.g.slots * d_.g.lanes * static_cast<long>(sizeof(T));
     const long granule = d_.g.granule();
-    const long together = std::max(granule, 16384 / panel_size / granule * granule);
+    const long most = rows == 1 ? kPanelsOfOneRow : 16384 / panel_size;
+    const long together = std::max(granule, most / granule * granule);
     const T* h = d_.product_h_at(step);
-    for (long panel = part_.panel0; panel < part_.panel1; panel += together) {
+    const long groups = (part_.panel1 - part_.panel0 + together - 1) / together;
+    for (long i = 0; i < groups; ++i) {
+      const long panel = part_.panel0 + (step % 2 ? groups - 1 - i : i) * together;
       Part some = part_;
       some.panel0 = panel, some.panel1 = std::min(part_.panel1, panel + together);
       gate_product<T>(d_, d_.weights->rec, d_.g.rec, some, d_.laid_rows(step), part_.row0, rows,

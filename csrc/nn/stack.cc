@@ -84,9 +84,9 @@ void StackRun<T>::zero_padding(Team& team, const View<T>& y, long width) {
 }
 
 template <class T>
-bool StackRun<T>::forward(const Poll& poll) {
+bool StackRun<T>::run_layers(const Poll& poll) {
   const Config& c = config();
-  const bool done = run_team(threads(), poll, [&](Team& team) {
+  return run_team(threads(), poll, [&](Team& team) {
     for (long layer = 0; layer < c.layers; ++layer) {
       const bool last = layer == c.layers - 1;
       zero_padding(team, at(layer, 0).y, c.directions() * c.recurrent());
@@ -100,7 +100,23 @@ bool StackRun<T>::forward(const Poll& poll) {
       if (!team.meet()) return;
     }
   });
-  if (!done) return false;
+}
+
+template <class T>
+bool StackRun<T>::forward_again(const T* x, T* y, const Poll& poll) {
+  arguments_.y = y;
+  const long layers = config().layers, recurrent = config().recurrent();
+  for (long direction = 0; direction < config().directions(); ++direction) {
+    at(0, direction).x.data = x;
+    if (!merges()) at(layers - 1, direction).y.data = y + direction * recurrent;
+  }
+  return run_layers(poll);
+}
+
+template <class T>
+bool StackRun<T>::forward(const Poll& poll) {
+  const Config& c = config();
+  if (!run_layers(poll)) return false;
   if (!arguments_.sequences) merge_last();
   for (Buffer<T>& output : outputs_) output = Buffer<T>();  // with training, copies are kept where they are needed
   if (!(training_ && c.merge == Merge::kMultiply))
@@ -163,7 +179,8 @@ void StackRun<T>::merge_last() {
 
 #define RECURRA_INSTANTIATE(T)                                                                        \
   template StackRun<T>::StackRun(std::shared_ptr<Plan<T>>, const T*, const StackArguments<T>&, bool); \
-  template bool StackRun<T>::forward(const Poll&);
+  template bool StackRun<T>::forward(const Poll&);                                                    \
+  template bool StackRun<T>::forward_again(const T*, T*, const Poll&);
 RECURRA_INSTANTIATE(float)
 RECURRA_INSTANTIATE(double)
 

@@ -43,6 +43,8 @@ class StackRun {
 
   // False when stopped by `poll`.
   bool forward(const Poll& poll);
+  // The same pass over another contiguous input, into another output, in the memory of the first. Not with training.
+  bool forward_again(const T* x, T* y, const Poll& poll);
   // Uses up what forward saved, unless `keep`.
   bool backward(const StackGradients<T>& gradients, bool keep, const Poll& poll);
 
@@ -58,6 +60,7 @@ class StackRun {
   bool merges() const { return config().bidirectional && config().merge != Merge::kConcat; }
   long time_rows() const { return arguments_.batch * arguments_.time; }
   void prepare_layer(long layer);
+  bool run_layers(const Poll& poll);
   // Calls f(group, direction): each direction by a half of the team, or one after the other by all of it.
   template <class F>
   void each_direction(Team& team, const F& f) {

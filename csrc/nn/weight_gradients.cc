@@ -51,10 +51,7 @@ class WeightGradients {
   }
 
   void run(Team& group) {
-    long items = 0;
-    for (const Term<T>& t : terms_) items += t.panels() * t.pieces();
-    const Range own = share(items, group.rank(), group.size());
-    each_piece(own, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
+    each_piece(group, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
       std::fill(packed + first * t.vectors_of(panel) * d_.g.lanes, packed + last * t.vectors_of(panel) * d_.g.lanes,
                 T(0));
     });
@@ -62,11 +59,11 @@ class WeightGradients {
     for (long step = 0; step < d_.steps->count; step += together) {
       if (!group.go_on()) return;
       const long end = std::min(d_.steps->count, step + together);
-      each_piece(own, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
+      each_piece(group, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
         add_block(t, packed, panel, first, last, step, end);
       });
     }
-    each_piece(own, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
+    each_piece(group, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
       t.unpack(packed, first, last, panel * t.vectors * d_.g.lanes, t.vectors_of(panel) * d_.g.lanes);
     });
     if (group.rank() == 0) add_row_sums();
@@ -171,13 +168,13 @@ class WeightGradients {
   // One row and one step lie behind another: all steps are rows of one block.
   bool single_row() const { return d_.steps->batch == 1; }
 
-  // Calls f(term, packed panel, panel, first feature, last feature) for the pieces [own.first, own.last).
+  // Calls f(term, packed panel, panel, first feature, last feature) for this thread's share of every term's pieces.
   template <class F>
-  void each_piece(const Range& own, const F& f) {
-    long item = 0;
+  void each_piece(const Team& group, const F& f) {
     T* packed = o_.packed.data();
     for (const Term<T>& t : terms_) {
-      for (long panel = 0; panel < t.panels(); ++panel) {
+      const Range own = share(t.panels() * t.pieces(), group.rank(), group.size());
+      for (long panel = 0, item = 0; panel < t.panels(); ++panel) {
         const long first = std::max(0l, own.first - item), last = std::min(t.pieces(), own.last - item);
         if (first < last) f(t, packed, panel, first * kPieceFeatures, std::min(last * kPieceFeatures, t.rows()));
         item += t.pieces();

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recurra.io import load_model
     from recurra.layers import GRU, LSTM, RNN, Bidirectional, Dense, Dropout, SimpleRNN
     from recurra.models import Sequential
+    from recurra.streaming import Stream
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "Dropout",
     "Sequential",
     "SimpleRNN",
+    "Stream",
     "__version__",
     "activations",
     "callbacks",
@@ -74,6 +76,7 @@ _HOMES = {
     "Dense": "layers",
     "Dropout": "layers",
     "Sequential": "models",
+    "Stream": "streaming",
     "gradcheck": "_gradcheck",
     "load_model": "io",
     "set_random_seed": "_random",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from recurra._typing import Array, Pullback, Shape
+    from recurra.streaming import Stepper
 
 
 class Sequential(Trainer):
@@ -250,6 +251,9 @@ class Sequential(Trainer):
             return dy
 
         return x, chain
+
+    def _steppers(self, batch_size: int) -> Iterable[Stepper]:
+        return [part for layer in self.layers for part in layer._steppers(batch_size)]
 
     # Copies and files
 

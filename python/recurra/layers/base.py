@@ -11,9 +11,11 @@ from recurra import _errors
 from recurra.layers.parameters import Parameterized, building
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Self
 
     from recurra._typing import Array, Pullback, Shape
+    from recurra.streaming import Stepper, Stream
 
 
 class Layer(Parameterized):
@@ -76,6 +78,8 @@ class Layer(Parameterized):
     (2, 3)
     """
 
+    # Whether a step's output depends on that step's input alone, so that the layer can stand in a stream as it is.
+    pointwise: bool = False
     # Names of the input's axes, or None where any number will do.
     input_axes: tuple[str, ...] | None = None
     # How many seeds one call consumes: a layer's number in a model, added to the call's seed, makes its own.
@@ -121,6 +125,37 @@ class Layer(Parameterized):
     def vjp(self, x: Array) -> tuple[Any, Pullback]:
         """Return the layer's outputs for ``x`` and the function that backpropagates through this call."""
         raise NotImplementedError(f"{type(self).__name__} defines no vjp")
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """Return the layer as a stream, to be fed one time step at a time; see `recurra.Stream`.
+
+        Parameters
+        ----------
+        batch_size : int, default 1
+            Rows of every step.
+
+        Returns
+        -------
+        Stream
+            With states of its own, starting anew.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the layer is not built or cannot run step by step.
+        """
+        from recurra.streaming import Stream
+
+        return Stream(self, batch_size)
+
+    def _steppers(self, batch_size: int) -> Iterable[Stepper]:
+        """Return the parts of a stream."""
+        from recurra.streaming import PointwiseStepper
+
+        if not self.pointwise:
+            hint = "a class of your own may set pointwise = True"
+            raise _errors.bad_value("layer", "one that can run step by step", f"{self.name!r}", hint)
+        return [PointwiseStepper(self)]
 
     # What a model calls: the same verbs on checked input, with everything a layer may want.
 

@@ -55,6 +55,8 @@ class Dense(Layer):
     (8, 5)
     """
 
+    pointwise = True
+
     def __init__(
         self,
         units: int,

@@ -43,6 +43,8 @@ class Dropout(Layer):
     (True, [0.0, 2.0])
     """
 
+    pointwise = True
+
     def __init__(
         self, rate: float, seed: int | None = None, *, dtype: Any = "float32", name: str | None = None
     ) -> None:

@@ -11,9 +11,10 @@ from recurra.layers._options import engine_options
 from recurra.layers.base import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from recurra._typing import Array, Shape
+    from recurra.streaming import Stepper
 
 _AXES = ("batch", "time", "features")
 
@@ -234,6 +235,11 @@ class Recurrent(Layer):
             self._engine_weights, x, h0, c0, lengths, sequences=self.return_sequences, training=training, seed=seed
         )
         return y, RecurrentPullback(self, tape, y.shape, self.learned_state)
+
+    def _steppers(self, batch_size: int) -> Iterable[Stepper]:
+        from recurra.streaming import RecurrentStepper
+
+        return [RecurrentStepper(self, batch_size)]
 
     # Arguments and states
 

@@ -1,0 +1,122 @@
+// Stream: a recurrent layer fed step by step. The call itself must cost little: no keyword parsing beyond pybind11's,
+// no allocation when the caller brings the output, the GIL kept for steps of a few microseconds.
+#include <atomic>
+
+#include "bindings/arrays.h"
+#include "bindings/module.h"
+#include "bindings/recurrent.h"
+#include "nn/stream.h"
+
+namespace recurra {
+namespace {
+
+// A step or a change of the states belongs to one thread at a time.
+class Turn {
+ public:
+  explicit Turn(std::atomic_flag& taken) : taken_(taken) {
+    if (taken_.test_and_set(std::memory_order_acquire))
+      throw py::value_error("stream: expected one thread at a time, got a second one; give each thread its own stream");
+  }
+  ~Turn() { taken_.clear(std::memory_order_release); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  std::atomic_flag& taken_;
+};
+
+template <class T>
+struct TypedStream {
+  Stream<T> stream;
+  std::atomic_flag taken = ATOMIC_FLAG_INIT;
+
+  TypedStream(std::shared_ptr<Plan<T>> plan, const py::object& weights, long batch)
+      : stream(plan, input<T>("weights", weights, {plan->layout().size}).data(), batch) {}
+
+  Shape shape(long features) const { return {stream.batch(), features}; }
+
+  // The array itself where it can be read in place, which costs no more than these checks.
+  bool plain(const py::handle& x, long features) const {
+    if (!py::array_t<T, py::array::c_style>::check_(x)) return false;
+    const auto a = py::reinterpret_borrow<py::array>(x);
+    return a.ndim() == 2 && a.shape(0) == stream.batch() && a.shape(1) == features;
+  }
+
+  py::object step(const py::object& x, const py::object& out) {
+    const Config& c = stream.config();
+    py::array in =
+        plain(x, c.input) ? py::reinterpret_borrow<py::array>(x) : py::array(input<T>("x", x, shape(c.input)));
+    py::object y = out;
+    if (out.is_none()) y = py::array_t<T>(shape(c.output()));
+    T* to = output<T>("out", y, shape(c.output()));
+    const T* from = static_cast<const T*>(in.data());
+    if (from < to + stream.batch() * c.output() && to < from + stream.batch() * c.input)
+      refuse("out", "memory apart from x", "overlapping arrays");
+    const Turn turn(taken);
+    if (stream.heavy()) {
+      run_without_gil([&](const Poll& poll) { return stream.step(from, to, poll); });
+    } else {
+      static const Poll none;
+      stream.step(from, to, none);
+    }
+    return y;
+  }
+
+  // Copies of the states: h (L, N, R) and c (L, N, H) or None.
+  py::tuple get() {
+    const Turn turn(taken);
+    const Config& c = stream.config();
+    py::object cell = py::none();
+    if (stream.c_size()) cell = py::array_t<T>(Shape{c.layers, stream.batch(), c.hidden}, stream.c());
+    return py::make_tuple(py::array_t<T>(Shape{c.layers, stream.batch(), c.recurrent()}, stream.h()), cell);
+  }
+
+  void set(const py::object& h, const py::object& cell) {
+    const Config& c = stream.config();
+    Input<T> new_h, new_c;
+    if (!h.is_none()) new_h = input<T>("h", h, {c.layers, stream.batch(), c.recurrent()});
+    if (!cell.is_none() && stream.c_size()) new_c = input<T>("c", cell, {c.layers, stream.batch(), c.hidden});
+    const Turn turn(taken);
+    stream.reset();
+    if (!h.is_none()) std::copy_n(new_h.data(), stream.h_size(), stream.h());
+    if (!cell.is_none()) std::copy_n(new_c.data(), stream.c_size(), stream.c());
+  }
+};
+
+struct AnyStream {
+  std::variant<std::unique_ptr<TypedStream<float>>, std::unique_ptr<TypedStream<double>>> typed;
+  template <class F>
+  auto visit(const F& f) {
+    return std::visit([&](auto& t) { return f(*t); }, typed);
+  }
+};
+
+AnyStream make_stream(const Recurrent& layer, const py::object& weights, long batch) {
+  const Config& c = layer.config();
+  if (c.bidirectional || c.go_backwards)
+    refuse("stream", "a layer that runs forward in time", "one that runs backward");
+  if (batch < 1) refuse("batch_size", "an integer from 1", std::to_string(batch));
+  return layer.visit([&](const auto& plan) {
+    using T = typename std::decay_t<decltype(*plan)>::Number;
+    return AnyStream{std::make_unique<TypedStream<T>>(plan, weights, batch)};
+  });
+}
+
+}  // namespace
+
+void bind_stream(py::module_& m) {
+  py::class_<AnyStream>(m, "Stream", py::is_final())
+      .def(py::init(&make_stream), py::arg("layer"), py::arg("weights"), py::arg("batch_size"))
+      .def(
+          "step",
+          [](AnyStream& s, const py::object& x, const py::object& out) {
+            return s.visit([&](auto& t) { return t.step(x, out); });
+          },
+          py::arg("x"), py::arg("out") = py::none())
+      .def("get", [](AnyStream& s) { return s.visit([](auto& t) { return t.get(); }); })
+      .def(
+          "set", [](AnyStream& s, const py::object& h, const py::object& c) { s.visit([&](auto& t) { t.set(h, c); }); },
+          py::arg("h").none(true), py::arg("c").none(true));
+}
+
+}  // namespace recurra
