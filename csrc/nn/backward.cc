@@ -14,12 +14,14 @@ namespace {
 // sum[j] = a[j * stride] + b[j]; a and b may be null: zero.
 template <class T>
 void add(const T* a, long stride, const T* b, long count, T* sum) {
-  if (!a || (stride != 1 && count > 1)) {
-    for (long j = 0; j < count; ++j) sum[j] = (a ? a[j * stride] : T(0)) + (b ? b[j] : T(0));
-  } else if (b) {
+  if (a && stride != 1 && count > 1) {
+    for (long j = 0; j < count; ++j) sum[j] = a[j * stride] + (b ? b[j] : T(0));
+  } else if (a && b) {
     for (long j = 0; j < count; ++j) sum[j] = a[j] + b[j];
+  } else if (a || b) {
+    std::copy_n(a ? a : b, count, sum);
   } else {
-    std::copy_n(a, count, sum);
+    std::fill_n(sum, count, T(0));
   }
 }
 

@@ -5,7 +5,7 @@
 // weight-gradient product streams through them. Slots: LSTM i f g o; coupled i g o; GRU n r z u, where u = U_n h + c_n
 // stays apart; GRU with reset before n r z.
 #pragma once
-#include <vector>
+#include <initializer_list>
 
 #include "nn/config.h"
 
@@ -14,8 +14,14 @@ namespace recurra {
 // The columns of one product: consecutive slots, and the gate (in PyTorch's order) that each of them is.
 struct Columns {
   long slot = 0;
-  std::vector<long> gates;
-  long slots() const { return static_cast<long>(gates.size()); }
+  long gates[4] = {};
+  long count = 0;
+
+  Columns() = default;
+  Columns(long first, std::initializer_list<long> those) : slot(first) {
+    for (const long gate : those) gates[count++] = gate;
+  }
+  long slots() const { return count; }
 };
 
 struct Geometry {
@@ -43,7 +49,7 @@ inline Geometry geometry_of(const Config& c, long lanes) {
   switch (c.cell) {
     case kLstm:
       g.slots = c.gates();
-      g.in.gates = c.coupled ? std::vector<long>{0, 1, 2} : std::vector<long>{0, 1, 2, 3};
+      g.in = c.coupled ? Columns(0, {0, 1, 2}) : Columns(0, {0, 1, 2, 3});
       g.rec = g.in;
       break;
     case kGru:

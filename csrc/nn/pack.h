@@ -13,7 +13,7 @@ struct GateRow {
   const Columns& columns;
   long operator()(long column) const {
     const long vector = column / g.lanes, unit = vector / columns.slots() * g.lanes + column % g.lanes;
-    return unit < g.hidden ? columns.gates[static_cast<std::size_t>(vector % columns.slots())] * g.hidden + unit : -1;
+    return unit < g.hidden ? columns.gates[vector % columns.slots()] * g.hidden + unit : -1;
   }
 };
 

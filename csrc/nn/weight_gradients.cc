@@ -161,7 +161,7 @@ class WeightGradients {
       const long vector = (first_column + c) / g.lanes, slot = vector % g.slots - columns.slot;
       const long unit = vector / g.slots * g.lanes + c % g.lanes;
       if (slot < 0 || slot >= columns.slots() || unit >= g.hidden) continue;
-      target[columns.gates[static_cast<std::size_t>(slot)] * g.hidden + unit] += packed[c];
+      target[columns.gates[slot] * g.hidden + unit] += packed[c];
     }
   }
 
@@ -234,7 +234,7 @@ class WeightGradients {
         const T* from = sums.data() + row * row_size + before;
         for (long slot = 0; slot < group.slots; ++slot)
           for (long unit = 0; unit < g.hidden; ++unit)
-            o_.weights[offset + columns.gates[static_cast<std::size_t>(group.slot + slot)] * g.hidden + unit] +=
+            o_.weights[offset + columns.gates[group.slot + slot] * g.hidden + unit] +=
                 from[(unit / g.lanes * group.slots + slot) * g.lanes + unit % g.lanes];
       }
       before += g.panels * group.slots * g.lanes;
