@@ -7,7 +7,7 @@ import pytest
 
 from recurra.bench import report
 from recurra.bench.cases import CASES, QUICK, Case
-from recurra.bench.contest import check_equal, contest
+from recurra.bench.contest import Contestant, check_equal, contest
 from recurra.bench.sides import SIDES, numpy_side, recurra_side
 
 TINY = Case("tiny", "gru", rows=3, steps=5, inputs=2, units=4, layers=2, bidirectional=True, ragged=True)
@@ -52,8 +52,10 @@ def test_operations_count_valid_steps_only():
 
 @pytest.mark.slow
 def test_a_contest_runs_each_side_in_its_own_process_and_reports():
-    result = contest(TINY, SIDES, threads=1, seconds=0)
+    result = contest(TINY, {name: Contestant(side, 1) for name, side in SIDES.items()}, seconds=0)
     assert result["turns"] == 3
-    assert result["numpy"]["ratio"] > 0
-    assert result["numpy"]["quartiles"][0] <= result["numpy"]["ratio"] <= result["numpy"]["quartiles"][1]
+    numpy_result = result["sides"]["numpy"]
+    assert numpy_result["ratio"] > 0
+    assert numpy_result["quartiles"][0] <= numpy_result["ratio"] <= numpy_result["quartiles"][1]
+    assert all(side["first_call"] > 0 and side["memory"] >= 0 for side in result["sides"].values())
     assert "tiny" in report.row(result, "recurra", ["numpy"])

@@ -7,6 +7,14 @@
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+#include <ctime>
+#endif
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -41,8 +49,25 @@ inline void pause() {
 #endif
 }
 
-constexpr int kSpins = 2000;   // plain loads before pausing: a step's barrier is far shorter
-constexpr int kPauses = 6000;  // then pauses, some 50 us in all, before giving the core away
+constexpr int kSpins = 2000;       // plain loads before pausing: a step's barrier is far shorter
+constexpr int kPauses = 6000;      // then pauses, some 50 us in all, before going to sleep
+constexpr long kNap = 20'000'000;  // nanoseconds, then another look at the clock for Ctrl-C
+
+// Sleeps until `word` changes from `seen`, a little while at most. Two threads that the system has put on one core
+// would otherwise spin against each other for milliseconds; a sleeper is woken on an idle core.
+#if defined(__linux__)
+static_assert(sizeof(std::atomic<int>) == sizeof(int), "a futex is a plain int");
+void nap(std::atomic<int>& word, int seen) {
+  const timespec limit{0, kNap};
+  syscall(SYS_futex, reinterpret_cast<int*>(&word), FUTEX_WAIT_PRIVATE, seen, &limit, nullptr, 0);
+}
+void wake_all(std::atomic<int>& word) {
+  syscall(SYS_futex, reinterpret_cast<int*>(&word), FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+#else
+void nap(std::atomic<int>&, int) { std::this_thread::yield(); }
+void wake_all(std::atomic<int>&) {}
+#endif
 constexpr auto kPollEvery = std::chrono::milliseconds(40);
 
 }  // namespace
@@ -52,7 +77,8 @@ bool Team::meet() {
   const int generation = barrier_->generation.load(std::memory_order_relaxed);
   if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
     barrier_->arrived.store(0, std::memory_order_relaxed);
-    barrier_->generation.store(generation + 1, std::memory_order_release);
+    barrier_->generation.store(generation + 1);
+    if (barrier_->asleep.load() > 0) wake_all(barrier_->generation);
     return !stopped();
   }
   for (int spins = 0; barrier_->generation.load(std::memory_order_acquire) == generation; ++spins) {
@@ -61,9 +87,12 @@ bool Team::meet() {
     if (spins % kSpins == 0) go_on();
     if (spins < kPauses) {
       pause();
-    } else {
-      std::this_thread::yield();
+      continue;
     }
+    barrier_->asleep.fetch_add(1);
+    nap(barrier_->generation, generation);
+    barrier_->asleep.fetch_sub(1);
+    go_on();
   }
   return !stopped();
 }
@@ -99,6 +128,7 @@ bool run_team_of(int threads, const Poll& poll, void (*call)(const void* body, T
     Team team(rank, omp_get_num_threads(), &barrier, &stop, rank == 0 ? &interrupt : nullptr);
     try {
       call(body, team);
+      team.meet();  // here rather than at the region's own end, which may spin for a millisecond
     } catch (...) {
       if (!failed.exchange(true)) failure = std::current_exception();
       stop = true;

@@ -7,6 +7,7 @@
 
 #include "base/threads.h"
 #include "kernels/dispatch.h"
+#include "nn/probe.h"
 
 namespace recurra {
 namespace py = pybind11;
@@ -59,6 +60,10 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
         set_num_threads(n);
       },
       py::arg("n"));
+  const auto released = py::call_guard<py::gil_scoped_release>();
+  m.def("probe_multiply_adds", &probe_multiply_adds, py::arg("threads"), released);
+  m.def("probe_product", &probe_product, py::arg("threads"), released);
+  m.def("probe_reads", &probe_reads, py::arg("threads"), py::arg("bytes"), released);
   bind_recurrent(m);
   bind_stream(m);
   bind_train(m);

@@ -8,7 +8,7 @@ from pathlib import Path
 import recurra
 from recurra.bench import report
 from recurra.bench.cases import CASES, QUICK
-from recurra.bench.contest import contest
+from recurra.bench.contest import Contestant, contest
 from recurra.bench.sides import SIDES
 
 
@@ -25,9 +25,10 @@ def main(arguments: list[str] | None = None, *, names: tuple[str, ...] = QUICK, 
     print("ratio: times faster than the NumPy reference, median of turns\n")
     print(report.header("recurra", ["numpy"]))
     results = []
+    sides = {name: Contestant(builder, options.threads) for name, builder in SIDES.items()}
     for case in CASES:
         if case.name in names and options.cases in case.name:
-            results.append(contest(case, SIDES, threads=options.threads, seconds=options.seconds))
+            results.append(contest(case, sides, seconds=options.seconds))
             print(report.row(results[-1], "recurra", ["numpy"]), flush=True)
     if options.json:
         report.write(options.json, facts, results)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Case:
     """One row of a benchmark: a recurrent layer, a batch, and what is done with them.
 
-    ``training`` is forward and backward, with the gradients of the input and of all weights.
+    ``training`` is forward and backward, with the gradients of the input and of all weights; ``stream`` is one time
+    step after the other with the state carried; ``options`` are arguments of the layer by name.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Case:
     bidirectional: bool = False
     ragged: bool = False
     dtype: str = "float32"
+    stream: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
 
     def reference(self) -> Recurrent:
         """Return the NumPy implementation of the layer."""
@@ -42,6 +45,7 @@ class Case:
             dtype=self.dtype,
             num_layers=self.layers,
             bidirectional=self.bidirectional,
+            **dict(self.options),
         )
 
     def data(self) -> Data:
@@ -49,7 +53,7 @@ class Case:
         plan = self.reference()
         random = np.random.default_rng(zlib.crc32(self.name.encode()))
         bound = self.units**-0.5
-        lengths = random.integers(1, self.steps + 1, self.rows) if self.ragged else None
+        lengths = random.integers(max(1, self.steps // 10), self.steps + 1, self.rows) if self.ragged else None
         return Data(
             random.uniform(-bound, bound, plan.size).astype(self.dtype),
             random.standard_normal((self.rows, self.steps, self.inputs)).astype(self.dtype),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import resource
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RECURRA_NUM_THREADS")
 TICK = 0.01  # seconds between looks at the processor time of a side that should be idle
 TURN = 0.02  # seconds that a turn should last at least
+WARM = 0.03  # seconds of calls before a turn: a system takes a few ticks to move woken threads to a core of their own
 # Largest difference between two sides, relative to the largest element: forward, gradients.
 TOLERANCE = {"float32": (2e-5, 1e-4), "float64": (1e-12, 1e-11)}
 
@@ -38,18 +40,37 @@ def settle() -> None:
             return
 
 
+def peak_memory() -> float:
+    """Return the most memory that this process has had, in mebibytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(run: Callable[[], Any], calls: int) -> float:
+    """Return the seconds of one call."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        run()
+    return (time.perf_counter() - start) / calls
+
+
 def serve(connection: Connection, builder: Builder, case: Case) -> None:
-    """Answer a contest from within the process of one side: "outputs", or a number of calls to time."""
+    """Answer a contest from within the process of one side."""
     prepared = builder(case)
     gc.disable()
+    before = peak_memory()
     while (request := connection.recv()) is not None:
+        answer: Any
         if request == "outputs":
-            answer: Any = prepared.outputs()
+            answer = prepared.outputs()
+        elif request == "memory":
+            answer = peak_memory() - before
+        elif request == "first call":
+            answer = timed(prepared.run, 1)
         else:
             start = time.perf_counter()
-            for _ in range(request):
+            while time.perf_counter() - start < WARM:
                 prepared.run()
-            answer = (time.perf_counter() - start) / request
+            answer = timed(prepared.run, request)
         settle()
         connection.send(answer)
 
@@ -107,21 +128,31 @@ def threads_in_environment(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def contest(case: Case, builders: dict[str, Builder], *, threads: int, seconds: float) -> dict[str, Any]:
+class Contestant(NamedTuple):
+    """Who takes part: what prepares it, and the threads it gets."""
+
+    builder: Builder
+    threads: int
+
+
+def contest(case: Case, contestants: dict[str, Contestant], *, seconds: float) -> dict[str, Any]:
     """Time a case on every side, in turn, for about ``seconds``; the others are compared with the first side.
 
     Returns
     -------
     dict
-        The case, threads, and for each side its median microseconds and GFLOP/s; for each rival the median and the
-        quartiles of the ratio rival / first side (above 1: the first side is faster) and the difference of outputs.
+        ``case``, ``turns`` and ``sides``: for each its threads, median microseconds, GFLOP/s, microseconds of the first
+        call and mebibytes that it took beyond its preparation; for all but the first also the median and the quartiles
+        of the ratio to the first side's time (above 1: the first side is faster) and the difference of outputs.
     """
-    with ExitStack() as stack, threads_in_environment(threads):
-        sides = {}
-        for name, builder in builders.items():
-            sides[name] = Side(builder, case)
+    with ExitStack() as stack:
+        sides: dict[str, Side] = {}
+        for name, contestant in contestants.items():
+            with threads_in_environment(contestant.threads):
+                sides[name] = Side(contestant.builder, case)
             stack.callback(sides[name].close)
         first, *rivals = sides
+        first_calls = {name: side.ask("first call") for name, side in sides.items()}
         outputs = sides[first].ask("outputs")
         errors = {name: check_equal(case, outputs, sides[name].ask("outputs"), name) for name in rivals}
         calls = {name: max(1, round(TURN / min(side.ask(1) for _ in range(3)))) for name, side in sides.items()}
@@ -130,12 +161,19 @@ def contest(case: Case, builders: dict[str, Builder], *, threads: int, seconds: 
         while len(times[first]) < 3 or time.perf_counter() - start < seconds:
             for name, side in sides.items():
                 times[name].append(side.ask(calls[name]))
-    result: dict[str, Any] = {"case": case.name, "threads": threads, "turns": len(times[first])}
+        memory = {name: side.ask("memory") for name, side in sides.items()}
+    results: dict[str, Any] = {}
     for name, values in times.items():
         middle = statistics.median(values)
-        result[name] = {"microseconds": middle * 1e6, "gflops": case.flops() / middle / 1e9}
+        results[name] = {
+            "threads": contestants[name].threads,
+            "microseconds": middle * 1e6,
+            "gflops": case.flops() / middle / 1e9,
+            "first_call": first_calls[name] * 1e6,
+            "memory": memory[name],
+        }
     for name in rivals:
         ratios = [rival / own for rival, own in zip(times[name], times[first], strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        result[name] |= {"ratio": middle, "quartiles": [low, high], "difference": errors[name]}
-    return result
+        results[name] |= {"ratio": middle, "quartiles": [low, high], "difference": errors[name]}
+    return {"case": case.name, "turns": len(times[first]), "sides": results}

@@ -39,19 +39,18 @@ def machine(*packages: str) -> dict[str, Any]:
 def header(first: str, rivals: list[str]) -> str:
     """Return the heading of the table."""
     columns = "".join(f" {name + ' us':>16} {'ratio':>7}" for name in rivals)
-    return f"{'case':<26} {'threads':>7} {first + ' us':>12} {'GFLOP/s':>8}{columns}"
+    return f"{'case':<30} {first + ' us':>12} {'GFLOP/s':>8}{columns}"
 
 
 def row(result: dict[str, Any], first: str, rivals: list[str]) -> str:
     """Return one result as a line of the table."""
-    own = result[first]
+    sides = result["sides"]
     columns = "".join(
-        f" {result[name]['microseconds']:16.1f} {result[name]['ratio']:7.2f}"
-        if name in result
-        else f" {'-':>16} {'-':>7}"
+        f" {sides[name]['microseconds']:16.1f} {sides[name]['ratio']:7.2f}" if name in sides else f" {'-':>16} {'-':>7}"
         for name in rivals
     )
-    return f"{result['case']:<26} {result['threads']:7} {own['microseconds']:12.1f} {own['gflops']:8.1f}{columns}"
+    own = sides[first]
+    return f"{result['case']:<30} {own['microseconds']:12.1f} {own['gflops']:8.1f}{columns}"
 
 
 def write(path: Path, facts: dict[str, Any], results: list[dict[str, Any]]) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from recurra.bench.cases import Case
+from recurra.bench.cases import Case, Data
 
 if TYPE_CHECKING:
     from recurra._typing import Array
+    from recurra.layers.recurrent import Recurrent
 
 
 class Prepared(NamedTuple):
@@ -56,9 +57,12 @@ def recurra_side(case: Case) -> Prepared:
         num_layers=case.layers,
         bidirectional=case.bidirectional,
         dtype=case.dtype,
+        **dict(case.options),
     )
     layer.build(data.x.shape)
     layer.flat_parameters[...] = data.weights
+    if case.stream:
+        return _stream_side(layer, data)
 
     def forward() -> tuple[Array, ...]:
         return (layer(data.x, lengths=data.lengths),)
@@ -73,6 +77,22 @@ def recurra_side(case: Case) -> Prepared:
         return y, dx, layer.flat_gradients
 
     return Prepared(training, outputs) if case.training else Prepared(forward, forward)
+
+
+STREAM_STEPS = 5  # that are compared
+
+
+def _stream_side(layer: Recurrent, data: Data) -> Prepared:
+    stream, x = layer.stream(len(data.x)), data.x[:, 0]
+    step, out = stream.step, np.empty((len(x), layer.output_size), x.dtype)
+
+    def outputs() -> tuple[Array, ...]:
+        stream.reset()
+        for _ in range(STREAM_STEPS):
+            step(x, out)
+        return (out.copy(),)
+
+    return Prepared(lambda: step(x, out), outputs)
 
 
 SIDES: dict[str, Builder] = {"recurra": recurra_side, "numpy": numpy_side}
