@@ -94,7 +94,7 @@ struct Tape {
 template <class T>
 py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& weights, const py::object& x,
                       const py::object& h0, const py::object& c0, const py::object& lengths, bool sequences,
-                      bool training, std::uint64_t seed, std::unique_ptr<TypedTape<T>>* tape) {
+                      bool training, std::uint64_t seed, bool unchanged, std::unique_ptr<TypedTape<T>>* tape) {
   const Config& c = plan->config();
   const long states = c.layers * c.directions();
   const auto flat = input<T>("weights", weights, {plan->layout().size});
@@ -102,7 +102,7 @@ py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& we
   py::array x_owner;
   a.x = strided<T>("x", x, {-1, -1, c.input}, &x_owner);
   a.batch = x_owner.shape(0), a.time = x_owner.shape(1);
-  a.sequences = sequences, a.sampling = training, a.seed = seed;
+  a.sequences = sequences, a.sampling = training, a.seed = seed, a.unchanged = unchanged;
   py::array h_owner, c_owner, lengths_owner;
   if (!h0.is_none())
     h_owner = input<T>("h0", h0, {states, a.batch, c.recurrent()}), a.h0 = static_cast<const T*>(h_owner.data());
@@ -277,27 +277,29 @@ void bind_recurrent(py::module_& m) {
       .def(
           "forward",
           [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
-             const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed) {
+             const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed,
+             bool unchanged) {
             return r.visit([&](const auto& plan) {
               using Typed = std::decay_t<decltype(*plan)>;
               return run_forward<typename Typed::Number>(plan, weights, x, h0, c0, lengths, sequences, training, seed,
-                                                         nullptr);
+                                                         unchanged, nullptr);
             });
           },
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
           py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
-          py::arg("seed") = 0)
+          py::arg("seed") = 0, py::arg("unchanged") = false)
       .def(
           "vjp",
           [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
-             const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed) {
+             const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed,
+             bool unchanged) {
             return r.visit([&](const auto& plan) {
               auto tape = std::make_unique<Tape>();
               using Typed = std::decay_t<decltype(*plan)>;
               const py::tuple out = [&] {
                 std::unique_ptr<TypedTape<typename Typed::Number>> typed;
                 const py::tuple result =
-                    run_forward(plan, weights, x, h0, c0, lengths, sequences, training, seed, &typed);
+                    run_forward(plan, weights, x, h0, c0, lengths, sequences, training, seed, unchanged, &typed);
                 tape->tape = std::move(typed);
                 return result;
               }();
@@ -306,7 +308,7 @@ void bind_recurrent(py::module_& m) {
           },
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
           py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
-          py::arg("seed") = 0);
+          py::arg("seed") = 0, py::arg("unchanged") = false);
 
   m.def(
       "linear",

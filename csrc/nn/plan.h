@@ -17,8 +17,9 @@ class Plan {
   const Config& config() const { return config_; }
   const Layout& layout() const { return layout_; }
 
-  // The packed form of `weights`, packed anew only when they differ from those seen last. Safe from several threads.
-  std::shared_ptr<const PackedWeights<T>> packed(const T* weights, bool backward);
+  // The packed form of `weights`, packed anew only when they differ from those seen last; `unchanged`: the caller
+  // vouches that they do not, which saves reading both. Safe from several threads.
+  std::shared_ptr<const PackedWeights<T>> packed(const T* weights, bool backward, bool unchanged);
 
  private:
   Config config_;

@@ -11,7 +11,7 @@ template <class T>
 StackRun<T>::StackRun(std::shared_ptr<Plan<T>> plan, const T* weights, const StackArguments<T>& arguments,
                       bool training)
     : plan_(std::move(plan)),
-      weights_(plan_->packed(weights, training)),
+      weights_(plan_->packed(weights, training, arguments.unchanged)),
       arguments_(arguments),
       training_(training),
       steps_(make_steps(arguments.batch, arguments.time, arguments.lengths)) {

@@ -16,7 +16,8 @@ struct StackArguments {
   const T* c0 = nullptr;                  // (L * D, N, H); null: zero
   const std::int64_t* lengths = nullptr;  // (N); null: all T
   bool sequences = true;
-  bool sampling = false;  // dropout and zoneout are drawn
+  bool unchanged = false;  // the weights are those of this plan's last pass
+  bool sampling = false;   // dropout and zoneout are drawn
   std::uint64_t seed = 0;
   T* y = nullptr;   // (N, T, O) or (N, O)
   T* hn = nullptr;  // (L * D, N, R)

@@ -54,6 +54,7 @@ class Recurrent:
         sequences: bool = True,
         training: bool = False,
         seed: int = 0,
+        unchanged: bool = False,
     ) -> tuple[_Array, _Array, _Array | None]: ...
     def vjp(
         self,
@@ -66,6 +67,7 @@ class Recurrent:
         sequences: bool = True,
         training: bool = False,
         seed: int = 0,
+        unchanged: bool = False,
     ) -> tuple[_Array, _Array, _Array | None, Tape]: ...
 
 @final

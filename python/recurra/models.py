@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors, _random
 from recurra.layers.base import Layer
+from recurra.layers.parameters import Version
 from recurra.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -159,10 +160,16 @@ class Sequential(Trainer):
             else:
                 parameters[place] = layer._theta
 
-    def _attach(self, parameters: Array, gradients: Array) -> None:
+    def _attach(self, parameters: Array, gradients: Array, version: Version | None = None) -> None:
+        version = version or Version()
         for layer, place in self._places():
-            layer._attach(parameters[place], gradients[place])
-        super()._attach(parameters, gradients)
+            layer._attach(parameters[place], gradients[place], version)
+        super()._attach(parameters, gradients, version)
+
+    def _hand_out(self) -> None:
+        super()._hand_out()
+        for layer in self.layers:
+            layer._hand_out()
 
     def _places(self) -> Iterator[tuple[Layer, slice]]:
         """Yield the layers with their parts of the flat buffers."""

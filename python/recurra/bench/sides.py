@@ -60,7 +60,9 @@ def recurra_side(case: Case) -> Prepared:
         **dict(case.options),
     )
     layer.build(data.x.shape)
-    layer.flat_parameters[...] = data.weights
+    layer.set_weights(
+        [data.weights[at : at + np.prod(shape)].reshape(shape) for _, shape, at in case.reference().layout]
+    )
     if case.stream:
         return _stream_side(layer, data)
 

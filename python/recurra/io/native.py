@@ -42,7 +42,8 @@ def save(model: Trainer, path: str | os.PathLike[str]) -> None:
     except (TypeError, ValueError) as error:
         hint = "functions of one's own cannot be written; name an initializer, or build the layer yourself"
         raise _errors.bad_value("model", "parts that JSON can say", str(error), hint) from None
-    arrays = dict(model.parameters)
+    model._allocate()
+    arrays = dict(model._views[0])
     if model.optimizer is not None and config["compile"] is not None:
         arrays.update({_SLOT + name: slot for name, slot in model.optimizer.slots.items()})
     safetensors.write(path, arrays, {"format": "recurra", "model": text})

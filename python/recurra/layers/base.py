@@ -223,7 +223,9 @@ class Layer(Parameterized):
         copy.name = self.name
         if self.built and self.input_shape is not None:
             copy.build(self.input_shape)
-            copy._attach(self.flat_parameters.astype(copy.dtype), np.zeros(copy.size, copy.dtype))
+            self._allocate()
+            assert self._theta is not None
+            copy._attach(self._theta.astype(copy.dtype), np.zeros(copy.size, copy.dtype))
         return copy
 
     def _like(self, dtype: str) -> Self:

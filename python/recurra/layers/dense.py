@@ -126,7 +126,8 @@ class Dense(Layer):
     def _linear(self, x: Array) -> tuple[Array, Array]:
         """Return the input as rows, and the activated outputs as rows."""
         rows = x.reshape(-1, x.shape[-1])
-        z = _core.linear(self.parameters["weight"], self.parameters.get("bias"), rows)
+        weights = self._views[0]
+        z = _core.linear(weights["weight"], weights.get("bias"), rows)
         name, alpha, beta = self.activation
         if name == "softmax":
             z = _core.softmax(z)
@@ -145,7 +146,7 @@ class Dense(Layer):
             axes = ("batch", *("axis",) * (len(shape) - 2), "outputs")
             _errors.check_array("dy", dy, self.dtype, axes, shape)
             dz = self._activation_backward(y, np.ascontiguousarray(dy).reshape(y.shape))
-            weight, gradients = self.parameters["weight"], self.gradients
+            weight, gradients = self._views[0]["weight"], self._views[1]
             dx = _core.linear_backward(weight, rows, dz, gradients["weight"], gradients.get("bias"), need_dx)
             return None if dx is None else dx.reshape(x.shape)
 

@@ -12,7 +12,7 @@ import numpy as np
 from recurra import _errors, _random, initializers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from recurra._typing import Array
 
@@ -27,6 +27,15 @@ class Weight:
     def __init__(self, name: str, shape: tuple[int, ...], offset: int, initializer: Callable[..., Array]) -> None:
         self.name, self.shape, self.offset, self.initializer = name, shape, offset, initializer
         self.size = math.prod(shape)
+
+
+class Version:
+    """How often the values of a flat buffer were changed by the library; shared by all whose parameters lie in it."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
 
 
 class Parameterized:
@@ -54,6 +63,8 @@ class Parameterized:
         self._theta: Array | None = None
         self._grad: Array | None = None
         self._views: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
+        self._version = Version()
+        self._handed_out = False  # whether someone else may hold, and change, the parameters
 
     def add_weight(self, name: str, shape: tuple[int, ...], initializer: Any = "zeros", *, width: int = 1) -> None:
         """Declare a parameter; to be called from ``build``. Declaring it again changes nothing.
@@ -93,32 +104,64 @@ class Parameterized:
     @property
     def parameters(self) -> dict[str, Array]:
         """Name to parameter, as views into `flat_parameters`."""
-        if self._theta is None:
-            self._allocate()
+        self._allocate()
+        self._hand_out()
         return self._views[0]
 
     @property
     def gradients(self) -> dict[str, Array]:
         """Name to gradient, as views into `flat_gradients`; pullbacks add into them."""
-        if self._theta is None:
-            self._allocate()
+        self._allocate()
         return self._views[1]
 
     @property
     def flat_parameters(self) -> Array:
         """All parameters as one contiguous vector."""
-        if self._theta is None:
-            self._allocate()
+        self._allocate()
+        self._hand_out()
         assert self._theta is not None
         return self._theta
 
     @property
     def flat_gradients(self) -> Array:
         """All gradients as one contiguous vector, laid out as `flat_parameters`."""
-        if self._theta is None:
-            self._allocate()
+        self._allocate()
         assert self._grad is not None
         return self._grad
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the parameters, in the order of `parameters`."""
+        self._allocate()
+        return [view.copy() for view in self._views[0].values()]
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Copy values into the parameters.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            As returned by `get_weights`: one for each parameter, in order and in its shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If their number or a shape does not fit; the parameters stay as they were.
+        """
+        self._allocate()
+        views = self._views[0]
+        if len(weights) != len(views):
+            raise _errors.bad_value("weights", f"{len(views)} arrays", f"{len(weights)}", f"{', '.join(views)}")
+        arrays = [np.asarray(values, self.dtype) for values in weights]
+        for (name, view), values in zip(views.items(), arrays, strict=True):
+            if values.shape != view.shape:
+                raise _errors.bad_value("weights", f"shape {view.shape} for {name!r}", f"{values.shape}")
+        for view, values in zip(views.values(), arrays, strict=True):
+            view[...] = values
+        self._version.number += 1
+
+    def _hand_out(self) -> None:
+        """Note that the parameters can change at any time from now on: they are compared before every use."""
+        self._handed_out = True
 
     def zero_gradients(self) -> None:
         """Set all gradients to zero."""
@@ -143,6 +186,11 @@ class Parameterized:
             _errors.check_writeable(argument, buffer)
             if not buffer.flags.c_contiguous:
                 raise _errors.bad_value(argument, "a contiguous array", "a strided one")
+        self._move(parameters, gradients)
+        self._hand_out()
+
+    def _move(self, parameters: Array, gradients: Array) -> None:
+        """Fill the buffers with the current values and use them."""
         if self._theta is None or self._grad is None:
             self._initialize(parameters)
             gradients.fill(0.0)
@@ -150,14 +198,15 @@ class Parameterized:
             parameters[...], gradients[...] = self._theta, self._grad
         self._attach(parameters, gradients)
 
-    def _attach(self, parameters: Array, gradients: Array) -> None:
-        """Use the buffers as they are."""
+    def _attach(self, parameters: Array, gradients: Array, version: Version | None = None) -> None:
+        """Use the buffers as they are; ``version``: that of the model whose buffers they are parts of."""
         views: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
         for weight in self._weights_declared:
             place = slice(weight.offset, weight.offset + weight.size)
             views[0][weight.name] = parameters[place].reshape(weight.shape)
             views[1][weight.name] = gradients[place].reshape(weight.shape)
         self._views, self._grad = views, gradients
+        self._version, self._handed_out = version or Version(), False
         self._theta = parameters  # last: it tells other threads that the rest is there
 
     def _initialize(self, parameters: Array) -> None:
@@ -167,10 +216,11 @@ class Parameterized:
             parameters[weight.offset : weight.offset + weight.size] = np.asarray(values).reshape(-1)
 
     def _allocate(self) -> None:
-        with building:
-            if self._theta is None:
-                self._require_built()
-                self.bind(np.empty(self.size, self.dtype), np.empty(self.size, self.dtype))
+        if self._theta is None:
+            with building:
+                if self._theta is None:
+                    self._require_built()
+                    self._move(np.empty(self.size, self.dtype), np.empty(self.size, self.dtype))
 
     def _require_built(self) -> None:
         if not self.built:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from recurra._typing import Array, Shape
+    from recurra.layers.parameters import Version
     from recurra.streaming import Stepper
 
 _AXES = ("batch", "time", "features")
@@ -107,10 +108,11 @@ class Recurrent(Layer):
 
         return values
 
-    def _attach(self, parameters: Array, gradients: Array) -> None:
+    def _attach(self, parameters: Array, gradients: Array, version: Version | None = None) -> None:
         self._engine_weights = parameters[: self._engine_size]
         self._engine_gradients = gradients[: self._engine_size]
-        super()._attach(parameters, gradients)
+        self._packed = -1
+        super()._attach(parameters, gradients, version)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, outputs) or, with return_sequences, (batch, time, outputs)."""
@@ -163,17 +165,7 @@ class Recurrent(Layer):
             If an argument does not fit.
         """
         h0, c0, lengths = self._checked(x, initial_state, lengths, mask)
-        assert self._engine is not None
-        y, hn, cn = self._engine.forward(
-            self._engine_weights,
-            x,
-            h0,
-            c0,
-            lengths,
-            sequences=self.return_sequences,
-            training=training,
-            seed=self._call_seed(seed, training),
-        )
+        y, hn, cn = self._forward(x, h0, c0, lengths, training, self._call_seed(seed, training))
         return [y, *self._states(hn, cn)] if self.return_state else y
 
     def vjp(
@@ -203,9 +195,35 @@ class Recurrent(Layer):
             of the initial states.
         """
         h0, c0, lengths = self._checked(x, initial_state, lengths, mask)
-        seed = self._call_seed(seed, training)
+        y, hn, cn, tape = self._taped(x, h0, c0, lengths, training, self._call_seed(seed, training))
+        learned = self.learned_state and initial_state is None
+        pullback = RecurrentPullback(self, tape, y.shape, learned)
+        return ([y, *self._states(hn, cn)] if self.return_state else y), pullback
+
+    def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
+        return self._forward(x, *self._start(len(x)), lengths, training, seed)[0]
+
+    def _differentiate(
+        self, x: Array, lengths: Array | None, training: bool, seed: int
+    ) -> tuple[Array, RecurrentPullback]:
+        y, _, _, tape = self._taped(x, *self._start(len(x)), lengths, training, seed)
+        return y, RecurrentPullback(self, tape, y.shape, self.learned_state)
+
+    def _forward(self, *arguments: Any) -> tuple[Array, Array, Array | None]:
+        """Run the engine on (x, h0, c0, lengths, training, seed)."""
         assert self._engine is not None
-        y, hn, cn, tape = self._engine.vjp(
+        return self._run(self._engine.forward, *arguments)  # type: ignore[no-any-return]
+
+    def _taped(self, *arguments: Any) -> tuple[Array, Array, Array | None, _core.Tape]:
+        """Run the engine as `_forward` does, and keep what its backward pass needs."""
+        assert self._engine is not None
+        return self._run(self._engine.vjp, *arguments)  # type: ignore[no-any-return]
+
+    def _run(
+        self, call: Any, x: Array, h0: Array | None, c0: Array | None, lengths: Array | None, training: bool, seed: int
+    ) -> Any:
+        version = self._version.number
+        result = call(
             self._engine_weights,
             x,
             h0,
@@ -214,27 +232,10 @@ class Recurrent(Layer):
             sequences=self.return_sequences,
             training=training,
             seed=seed,
+            unchanged=version == self._packed and not self._handed_out,
         )
-        learned = self.learned_state and initial_state is None
-        pullback = RecurrentPullback(self, tape, y.shape, learned)
-        return ([y, *self._states(hn, cn)] if self.return_state else y), pullback
-
-    def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
-        assert self._engine is not None
-        h0, c0 = self._start(len(x))
-        return self._engine.forward(
-            self._engine_weights, x, h0, c0, lengths, sequences=self.return_sequences, training=training, seed=seed
-        )[0]
-
-    def _differentiate(
-        self, x: Array, lengths: Array | None, training: bool, seed: int
-    ) -> tuple[Array, RecurrentPullback]:
-        assert self._engine is not None
-        h0, c0 = self._start(len(x))
-        y, _, _, tape = self._engine.vjp(
-            self._engine_weights, x, h0, c0, lengths, sequences=self.return_sequences, training=training, seed=seed
-        )
-        return y, RecurrentPullback(self, tape, y.shape, self.learned_state)
+        self._packed = version  # what the engine has packed now, unless someone changed it meanwhile
+        return result
 
     def _steppers(self, batch_size: int) -> Iterable[Stepper]:
         from recurra.streaming import RecurrentStepper
@@ -261,7 +262,7 @@ class Recurrent(Layer):
             return None, None
         wide = [
             np.ascontiguousarray(np.broadcast_to(state[:, None], (state.shape[0], batch, state.shape[1])))
-            for name, state in self.parameters.items()
+            for name, state in self._views[0].items()
             if name in ("h0", "c0")
         ]
         return wide[0], wide[1] if len(wide) == 2 else None

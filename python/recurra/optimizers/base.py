@@ -57,7 +57,8 @@ class Optimizer:
         ValueError
             If the optimizer has served a model of another size.
         """
-        parameters, gradients = model.flat_parameters, model.flat_gradients
+        gradients, parameters = model.flat_gradients, model._theta
+        assert parameters is not None
         if not self.slots and self.slot_names:
             self.slots = {name: np.zeros_like(parameters) for name in self.slot_names}
         for name in self.slot_names:
@@ -66,6 +67,7 @@ class Optimizer:
                 sizes = self.slots[name].size, parameters.size
                 raise _errors.bad_value("optimizer", f"the model of its first step ({sizes[0]} parameters)",
                                         f"another of {sizes[1]}", hint)  # fmt: skip
+        model._version.number += 1
         self.update(parameters, gradients)
         self.iterations += 1
 
