@@ -68,7 +68,7 @@ def serve(connection: Connection, builder: Builder, case: Case) -> None:
             answer = timed(prepared.run, 1)
         else:
             start = time.perf_counter()
-            while time.perf_counter() - start < WARM:
+            while request > 1 and time.perf_counter() - start < WARM:
                 prepared.run()
             answer = timed(prepared.run, request)
         settle()
@@ -155,7 +155,10 @@ def contest(case: Case, contestants: dict[str, Contestant], *, seconds: float) -
         first_calls = {name: side.ask("first call") for name, side in sides.items()}
         outputs = sides[first].ask("outputs")
         errors = {name: check_equal(case, outputs, sides[name].ask("outputs"), name) for name in rivals}
-        calls = {name: max(1, round(TURN / min(side.ask(1) for _ in range(3)))) for name, side in sides.items()}
+        calls = {
+            name: 1 if first_calls[name] > 10 * TURN else max(1, round(TURN / min(side.ask(1) for _ in range(3))))
+            for name, side in sides.items()
+        }
         times: dict[str, list[float]] = {name: [] for name in sides}
         start = time.perf_counter()
         while len(times[first]) < 3 or time.perf_counter() - start < seconds:
