@@ -7,14 +7,6 @@
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
-#if defined(__linux__)
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <climits>
-#include <ctime>
-#endif
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -49,25 +41,8 @@ inline void pause() {
 #endif
 }
 
-constexpr int kSpins = 2000;       // plain loads before pausing: a step's barrier is far shorter
-constexpr int kPauses = 6000;      // then pauses, some 50 us in all, before going to sleep
-constexpr long kNap = 20'000'000;  // nanoseconds, then another look at the clock for Ctrl-C
-
-// Sleeps until `word` changes from `seen`, a little while at most. Two threads that the system has put on one core
-// would otherwise spin against each other for milliseconds; a sleeper is woken on an idle core.
-#if defined(__linux__)
-static_assert(sizeof(std::atomic<int>) == sizeof(int), "a futex is a plain int");
-void nap(std::atomic<int>& word, int seen) {
-  const timespec limit{0, kNap};
-  syscall(SYS_futex, reinterpret_cast<int*>(&word), FUTEX_WAIT_PRIVATE, seen, &limit, nullptr, 0);
-}
-void wake_all(std::atomic<int>& word) {
-  syscall(SYS_futex, reinterpret_cast<int*>(&word), FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
-}
-#else
-void nap(std::atomic<int>&, int) { std::this_thread::yield(); }
-void wake_all(std::atomic<int>&) {}
-#endif
+constexpr int kSpins = 2000;   // plain loads before pausing: a step's barrier is far shorter
+constexpr int kPauses = 6000;  // then pauses, some 50 us in all, before giving the core away
 constexpr auto kPollEvery = std::chrono::milliseconds(40);
 
 }  // namespace
@@ -77,8 +52,7 @@ bool Team::meet() {
   const int generation = barrier_->generation.load(std::memory_order_relaxed);
   if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
     barrier_->arrived.store(0, std::memory_order_relaxed);
-    barrier_->generation.store(generation + 1);
-    if (barrier_->asleep.load() > 0) wake_all(barrier_->generation);
+    barrier_->generation.store(generation + 1, std::memory_order_release);
     return !stopped();
   }
   for (int spins = 0; barrier_->generation.load(std::memory_order_acquire) == generation; ++spins) {
@@ -87,12 +61,9 @@ bool Team::meet() {
     if (spins % kSpins == 0) go_on();
     if (spins < kPauses) {
       pause();
-      continue;
+    } else {
+      std::this_thread::yield();
     }
-    barrier_->asleep.fetch_add(1);
-    nap(barrier_->generation, generation);
-    barrier_->asleep.fetch_sub(1);
-    go_on();
   }
   return !stopped();
 }

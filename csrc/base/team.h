@@ -25,7 +25,6 @@ struct Interrupt {
 struct Barrier {
   alignas(64) std::atomic<int> arrived{0};
   alignas(64) std::atomic<int> generation{0};
-  std::atomic<int> asleep{0};  // how many gave up spinning
 };
 
 class Team {
