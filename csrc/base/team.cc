@@ -41,8 +41,8 @@ inline void pause() {
 #endif
 }
 
-constexpr int kSpins = 2000;   // plain loads before pausing: a step's barrier is far shorter
-constexpr int kPauses = 6000;  // then pauses, some 50 us in all, before giving the core away
+constexpr int kSpins = 2000;  // plain loads before pausing: a step's barrier is far shorter
+constexpr int kPauses = 40;   // between two offers of the core, a microsecond or two: the one waited for may sit on it
 constexpr auto kPollEvery = std::chrono::milliseconds(40);
 
 }  // namespace
@@ -59,11 +59,8 @@ bool Team::meet() {
     if (stopped()) return false;
     if (spins < kSpins) continue;
     if (spins % kSpins == 0) go_on();
-    if (spins < kPauses) {
-      pause();
-    } else {
-      std::this_thread::yield();
-    }
+    pause();
+    if (spins % kPauses == 0) std::this_thread::yield();
   }
   return !stopped();
 }

@@ -86,7 +86,7 @@ double speed_of(const Kernels<T>& k) {
 // The two tables of a number type.
 template <class T>
 struct Tables {
-  Kernels<T> wide, narrow;
+  Kernels<T> wide{}, narrow{};  // narrow.lanes 0: there is none
 
   bool narrow_pays(long units) const {
     if (!narrow.lanes) return false;
