@@ -63,7 +63,7 @@ def draw_ratios(results: list[dict[str, Any]], path: Path) -> None:
         axis.set_yticks(range(len(found)), names, fontsize=8)
         axis.set_ylim(len(found) - 0.4, -0.6)
         axis.set_xscale("log", base=2)
-        axis.set_xlim(0.5, 2.0 * max([2.0, *values]))
+        axis.set_xlim(0.8 * min([0.6, *values]), 2.0 * max([2.0, *values]))
         axis.xaxis.set_major_formatter("{x:g}")
         axis.axvline(1, color="0.2", linewidth=1)
         axis.set_xlabel("best rival's time / ours")
