@@ -1,6 +1,8 @@
 """What the rivals' sides share: weights under PyTorch's names, orders of gates and axes."""
 
 import os
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -17,6 +19,20 @@ def use_only_these_cpus() -> None:
     """Keep libraries that count CPUs themselves to the threads that this process was given."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: threads()])
+
+
+@contextmanager
+def silenced():
+    """Send the greetings that a library's C++ writes to standard error nowhere; exceptions are raised as ever."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def parameters(case: Case) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 from recurra.bench.cases import Case
 from recurra.bench.sides import Prepared
 
-from .common import flat, parameters, reordered, stepping, suffixes, threads, use_only_these_cpus, valid
+from .common import flat, parameters, reordered, silenced, stepping, suffixes, threads, use_only_these_cpus, valid
 
 # Our gates r z n in the order of Keras: z r h.
 ORDER = {"lstm": (0, 1, 2, 3), "gru": (1, 0, 2), "rnn": (0,)}
@@ -21,14 +21,14 @@ def serves(case: Case) -> bool:
 def prepare(case: Case) -> Prepared:
     """Prepare the layers and the traced function."""
     use_only_these_cpus()
-    os.environ.update(
-        KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="1", CUDA_VISIBLE_DEVICES=""
-    )
-    import keras
-    import tensorflow as tf
+    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+    with silenced():
+        import keras
+        import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads())
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(threads())
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.zeros(1)  # starts the runtime
     data, order = case.data(), ORDER[case.cell]
     kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}[case.cell]
     x, dy = tf.constant(data.x), tf.constant(data.dy)

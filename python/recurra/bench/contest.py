@@ -60,7 +60,9 @@ def serve(connection: Connection, builder: Builder, case: Case) -> None:
     before = peak_memory()
     while (request := connection.recv()) is not None:
         answer: Any
-        if request == "outputs":
+        if request == "ready":
+            answer = True
+        elif request == "outputs":
             answer = prepared.outputs()
         elif request == "memory":
             answer = peak_memory() - before
@@ -152,6 +154,8 @@ def contest(case: Case, contestants: dict[str, Contestant], *, seconds: float) -
                 sides[name] = Side(contestant.builder, case)
             stack.callback(sides[name].close)
         first, *rivals = sides
+        for side in sides.values():
+            side.ask("ready")  # all of them, before any is timed
         first_calls = {name: side.ask("first call") for name, side in sides.items()}
         outputs = sides[first].ask("outputs")
         errors = {name: check_equal(case, outputs, sides[name].ask("outputs"), name) for name in rivals}
