@@ -22,7 +22,7 @@ long second_level_cache() {
 constexpr long kRowsWorthSplitting = 4;     // rows a thread, below which units are split
 constexpr double kStepFlopsForUnits = 2e5;  // a step must be worth several barriers before units are split
 constexpr double kHeavyStepFlops = 2e7;     // looking at the clock costs nothing beside such a step
-constexpr double kFlopsWorthAThread = 1e6;  // waking a second thread costs about a microsecond
+constexpr double kFlopsWorthAThread = 7.5e5;  // waking a second thread costs about a microsecond
 
 // Counted as if a batch had two rows at least: reading the weights takes as long as two rows' arithmetic.
 template <class T>
