@@ -19,9 +19,9 @@ long second_level_cache() {
   return 512l << 10;
 }
 
-constexpr long kRowsWorthSplitting = 4;     // rows a thread, below which units are split
-constexpr double kStepFlopsForUnits = 2e5;  // a step must be worth several barriers before units are split
-constexpr double kHeavyStepFlops = 2e7;     // looking at the clock costs nothing beside such a step
+constexpr long kRowsWorthSplitting = 4;       // rows a thread, below which units are split
+constexpr double kStepFlopsForUnits = 2e5;    // a step must be worth several barriers before units are split
+constexpr double kHeavyStepFlops = 2e7;       // looking at the clock costs nothing beside such a step
 constexpr double kFlopsWorthAThread = 7.5e5;  // waking a second thread costs about a microsecond
 
 // Counted as if a batch had two rows at least: reading the weights takes as long as two rows' arithmetic.
