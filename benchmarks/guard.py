@@ -23,6 +23,7 @@ BOUNDS = [
     (Case("rnn forward", "rnn", rows=64, steps=50, inputs=256, units=256), 0.5),
 ]
 SECONDS = 1.5  # for each case
+ATTEMPTS = 4
 
 
 def best_seconds(case: Case) -> float:
@@ -36,14 +37,24 @@ def best_seconds(case: Case) -> float:
     return min(times)
 
 
+def share_of_peak(case: Case, bound: float) -> tuple[float, float]:
+    """GFLOP/s and their share of the peak, the best of some attempts: a busy host passes, a lost loop stays."""
+    best = 0.0, 0.0
+    for _ in range(ATTEMPTS):
+        gflops = case.flops() / best_seconds(case) / 1e9
+        best = max(best, (gflops / _core.probe_multiply_adds(1), gflops))
+        if best[0] >= bound:
+            break
+    return best[1], best[0]
+
+
 def main() -> int:
     """Print the shares; 1 when one lies below its bound."""
     recurra.set_num_threads(1)
     lost = 0
     print(f"{_core.isa()}: GFLOP/s, share of multiply-adds from registers, least share")
     for case, bound in BOUNDS:
-        gflops = case.flops() / best_seconds(case) / 1e9
-        share = gflops / _core.probe_multiply_adds(1)
+        gflops, share = share_of_peak(case, bound)
         lost += share < bound
         print(f"{case.name:<14} {gflops:7.1f} {share:6.2f} {bound:6.2f}{'  LOST' if share < bound else ''}", flush=True)
     return 1 if lost else 0
