@@ -13,7 +13,7 @@ from typing import Any
 
 from grid import grid
 from recurra.bench.cases import Case
-from rivals import best_of, line
+from rivals import HEADER, best_of, line
 
 WAYS = ("forward", "training")
 
@@ -118,7 +118,7 @@ def main() -> None:
     stored = json.loads(options.json.read_text())
     facts, results = stored["machine"], stored["results"]
     print(f"{facts['cpu']}, {facts['isa']}, recurra {facts['recurra']}\n")
-    print(f"{'case':<28} {'recurra us':>12} {'share':>6} {'x1':>8} {'rival us':>12} {'ratio':>6}  rival/threads")
+    print(HEADER)
     for result in results:
         print(line(result, facts["probe"]["product_gflops"]))
     print()

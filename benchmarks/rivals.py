@@ -22,6 +22,7 @@ from recurra.bench.sides import recurra_side
 from rival_sides import RIVALS, installed
 
 PACKAGES = ("numpy", "torch", "onnx", "onnxruntime", "openvino", "jax", "keras", "tensorflow-cpu")
+HEADER = f"{'case':<28} {'recurra us':>12} {'share':>6} {'x1':>8} {'rival us':>12} {'ratio':>6}  rival/threads"
 
 
 def best_of(result: dict[str, Any]) -> str | None:
@@ -56,7 +57,7 @@ def main() -> None:
     print(f"{facts['cpu']}, {facts['isa']}, {cpus} threads, recurra {facts['recurra']}, {facts['versions']}")
     print("probe:", ", ".join(f"{name} {value:.1f}" for name, value in facts["probe"].items()))
     print("share: of product_gflops; x1: our time on one thread / ours; ratio: best rival's time / ours\n")
-    print(f"{'case':<28} {'recurra us':>12} {'share':>6} {'x1':>8} {'rival us':>12} {'ratio':>6}  rival/threads")
+    print(HEADER)
     results = []
     for case in grid():
         if not fnmatch.fnmatch(case.name, options.cases):

@@ -90,6 +90,34 @@ def test_the_next_call_sees_the_change(way):
     np.testing.assert_array_equal(after, fresh(X))
 
 
+def test_a_call_in_the_middle_of_a_step_hides_nothing_from_the_next():
+    layer = recurra.LSTM(6, seed=1)
+    layer(X)
+
+    class Looking(recurra.optimizers.Optimizer):
+        def update(self, parameters, gradients):
+            layer(X)
+            parameters += 0.5
+
+    before = layer(X)
+    Looking(1.0).step(layer)
+    assert not np.array_equal(layer(X), before)
+
+
+def test_a_step_that_fails_half_way_hides_nothing_from_the_next_call():
+    layer = recurra.LSTM(6, seed=1)
+    before = layer(X)
+
+    class Failing(recurra.optimizers.Optimizer):
+        def update(self, parameters, gradients):
+            parameters += 0.5
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        Failing(1.0).step(layer)
+    assert not np.array_equal(layer(X), before)
+
+
 def test_unchanged_weights_are_not_compared():
     layer = recurra.LSTM(6, seed=1)
     layer(X)

@@ -102,6 +102,14 @@ def test_a_stream_keeps_the_weights_it_was_made_with():
     assert not layer.stream(3).step(x).any()
 
 
+def test_the_other_layers_of_a_model_keep_their_weights_too():
+    model = built(recurra.Sequential([recurra.LSTM(9, return_sequences=True), recurra.Dense(2)]))
+    x = inputs(model)[:, 0]
+    stream, expected = model.stream(3), model.stream(3).step(x)
+    model.flat_parameters.fill(0)
+    np.testing.assert_array_equal(stream.step(x), expected)
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
@@ -167,12 +175,12 @@ def test_strided_steps_are_read_as_they_are():
 
 
 def test_two_threads_never_share_a_step():
-    layer = built(recurra.LSTM(256))
+    layer = built(recurra.LSTM(1024))  # its step lasts long enough for the others to come
     stream, x = layer.stream(1), np.ones((1, 6), np.float32)
     refused = []
 
     def feed():
-        for _ in range(200):
+        for _ in range(50):
             try:
                 stream.step(x)
             except ValueError as error:
@@ -183,6 +191,7 @@ def test_two_threads_never_share_a_step():
         thread.start()
     for thread in threads:
         thread.join()
+    assert refused
     assert all("stream: expected one thread at a time" in text for text in refused)
     assert np.isfinite(stream.get_state()[0]).all()
 

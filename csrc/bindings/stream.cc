@@ -28,28 +28,21 @@ class Turn {
 template <class T>
 struct TypedStream {
   Stream<T> stream;
+  const Shape x_shape, y_shape;  // made once: a step allocates nothing
   std::atomic_flag taken = ATOMIC_FLAG_INIT;
 
   TypedStream(std::shared_ptr<Plan<T>> plan, const py::object& weights, long batch)
-      : stream(plan, input<T>("weights", weights, {plan->layout().size}).data(), batch) {}
-
-  Shape shape(long features) const { return {stream.batch(), features}; }
-
-  // The array itself where it can be read in place, which costs no more than these checks.
-  bool plain(const py::handle& x, long features) const {
-    if (!py::array_t<T, py::array::c_style>::check_(x)) return false;
-    const auto a = py::reinterpret_borrow<py::array>(x);
-    return a.ndim() == 2 && a.shape(0) == stream.batch() && a.shape(1) == features;
-  }
+      : stream(plan, input<T>("weights", weights, {plan->layout().size}).data(), batch),
+        x_shape{batch, plan->config().input},
+        y_shape{batch, plan->config().output()} {}
 
   py::object step(const py::object& x, const py::object& out) {
     const Config& c = stream.config();
-    py::array in =
-        plain(x, c.input) ? py::reinterpret_borrow<py::array>(x) : py::array(input<T>("x", x, shape(c.input)));
+    const Input<T> in = input<T>("x", x, x_shape);
     py::object y = out;
-    if (out.is_none()) y = py::array_t<T>(shape(c.output()));
-    T* to = output<T>("out", y, shape(c.output()));
-    const T* from = static_cast<const T*>(in.data());
+    if (out.is_none()) y = py::array_t<T>(y_shape);
+    T* to = output<T>("out", y, y_shape);
+    const T* from = in.data();
     if (from < to + stream.batch() * c.output() && to < from + stream.batch() * c.input)
       refuse("out", "memory apart from x", "overlapping arrays");
     const Turn turn(taken);

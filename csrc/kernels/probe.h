@@ -26,7 +26,7 @@ __attribute__((noinline)) T multiply_adds(long rounds) {
   return sum;
 }
 
-// The sum of `count` elements, a multiple of 16 vectors.
+// The sum of `count` elements, a multiple of 8 vectors.
 template <class T>
 __attribute__((noinline)) T read_all(const T* x, long count) {
   Vec<T> s[8]{};

@@ -137,7 +137,7 @@ struct Kernels {
   void (*normalise_backward)(const Normalise<T>&);
   T (*multiply_adds)(long rounds);  // a probe of the machine: rounds * adds_per_round of them
   long adds_per_round;
-  T (*read_all)(const T* x, long count);  // another one; count: a multiple of 16 vectors
+  T (*read_all)(const T* x, long count);  // another one; count: a multiple of 8 vectors
   TrainKernels<T> train;
 };
 

@@ -11,7 +11,7 @@
 namespace recurra {
 namespace {
 
-constexpr long kPanelsOfOneRow = 8;
+constexpr long kPanelsOfOneRow = 8;  // that are swept together: two register tiles of a single row
 
 template <class T>
 class Forward {

@@ -15,7 +15,7 @@ namespace {
 constexpr int kTurns = 21;
 constexpr double kSecondsOfATurn = 0.004;
 
-// Seconds of one call of work(), all threads at it at once. make(rank) prepares a thread's work.
+// Seconds of one call of work(), all threads at it at once. make() prepares a thread's work.
 template <class Make>
 double seconds(int threads, const Make& make) {
   using Clock = std::chrono::steady_clock;
@@ -71,7 +71,7 @@ double probe_product(int threads) {
 
 double probe_reads(int threads, long bytes) {
   const Kernels<float>& k = kernels<float>();
-  const long unit = 16 * k.lanes;
+  const long unit = 8 * k.lanes;
   const long count = std::max(1l, bytes / static_cast<long>(sizeof(float)) / threads / unit) * unit;
   const double elapsed = seconds(threads, [&] {
     Buffer<float> x(static_cast<std::size_t>(count));

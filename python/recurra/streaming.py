@@ -40,13 +40,13 @@ class PointwiseStepper:
     Parameters
     ----------
     layer : Layer
-        Called on (batch, features).
+        Built; copied, so that its weights are those of now, and called on (batch, features).
     """
 
     states = 0
 
     def __init__(self, layer: Layer) -> None:
-        self.layer = layer
+        self.layer = layer.clone()
 
     def step(self, x: Array, out: Array | None = None) -> Array:
         """Return the layer's outputs."""

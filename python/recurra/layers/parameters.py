@@ -146,6 +146,17 @@ class Parameterized:
         ------
         TypeError, ValueError
             If their number or a shape does not fit; the parameters stay as they were.
+
+        Examples
+        --------
+        >>> import numpy as np, recurra
+        >>> first, second = recurra.Dense(2), recurra.Dense(2)
+        >>> x = np.ones((1, 3), np.float32)
+        >>> y = first(x)
+        >>> second.build((None, 3))
+        >>> second.set_weights(first.get_weights())
+        >>> bool((second(x) == y).all())
+        True
         """
         self._allocate()
         views = self._views[0]
@@ -155,9 +166,11 @@ class Parameterized:
         for (name, view), values in zip(views.items(), arrays, strict=True):
             if values.shape != view.shape:
                 raise _errors.bad_value("weights", f"shape {view.shape} for {name!r}", f"{values.shape}")
-        for view, values in zip(views.values(), arrays, strict=True):
-            view[...] = values
-        self._version.number += 1
+        try:
+            for view, values in zip(views.values(), arrays, strict=True):
+                view[...] = values
+        finally:
+            self._version.number += 1
 
     def _hand_out(self) -> None:
         """Note that the parameters can change at any time from now on: they are compared before every use."""

@@ -67,8 +67,10 @@ class Optimizer:
                 sizes = self.slots[name].size, parameters.size
                 raise _errors.bad_value("optimizer", f"the model of its first step ({sizes[0]} parameters)",
                                         f"another of {sizes[1]}", hint)  # fmt: skip
-        model._version.number += 1
-        self.update(parameters, gradients)
+        try:
+            self.update(parameters, gradients)
+        finally:
+            model._version.number += 1  # afterwards: a call meanwhile must not pass for one with the new values
         self.iterations += 1
 
     def update(self, parameters: Array, gradients: Array) -> None:
