@@ -67,9 +67,9 @@ void bind_sgd_step(py::array params, const py::array& grads, std::optional<py::a
   });
 }
 
-// ---- losses: (mean loss, gradient of y) ---------------------------------------------------------
+// ---- losses: (mean loss, gradient of y), or (losses of the rows, gradient of each row's own loss) -
 
-using LossAndGradient = std::pair<double, py::array>;
+using LossAndGradient = std::pair<py::object, py::array>;
 
 LossAndGradient bind_mse(const py::array& y, const py::array& target) {
   return by_dtype("y", y, [&](auto zero) -> LossAndGradient {
@@ -83,7 +83,7 @@ LossAndGradient bind_mse(const py::array& y, const py::array& target) {
       py::gil_scoped_release release;
       loss = mean_squared_error<T>(a.size(), a.data(), b.data(), out);
     }
-    return {loss, dy};
+    return {py::float_(loss), dy};
   });
 }
 
@@ -95,7 +95,7 @@ void require_labels(const Input<int64_t>& labels, long columns) {
 
 // Exactly one of target and labels is given.
 LossAndGradient bind_cross_entropy(const py::array& y, const py::array* target, const py::array* labels,
-                                   bool from_logits) {
+                                   bool from_logits, bool by_row) {
   return by_dtype("y", y, [&](auto zero) -> LossAndGradient {
     using T = decltype(zero);
     const Input<T> a = input<T>("y", y);
@@ -119,12 +119,22 @@ LossAndGradient bind_cross_entropy(const py::array& y, const py::array* target, 
     }
     py::array_t<T> dy(shape_of(a));
     c.dy = dy.mutable_data();
+    if (by_row) {
+      py::array_t<double> losses(rows);
+      c.loss = losses.mutable_data();
+      c.scale = T(1);
+      {
+        py::gil_scoped_release release;
+        cross_entropy_rows<T>(c);
+      }
+      return {losses, dy};
+    }
     double loss;
     {
       py::gil_scoped_release release;
       loss = mean_cross_entropy<T>(c);
     }
-    return {loss, dy};
+    return {py::float_(loss), dy};
   });
 }
 
@@ -267,16 +277,16 @@ void bind_losses(py::module_& m) {
   m.def("mse", bind_mse, py::arg("y"), py::arg("target"));
   m.def(
       "categorical_crossentropy",
-      [](const py::array& y, const py::array& target, bool logits) {
-        return bind_cross_entropy(y, &target, nullptr, logits);
+      [](const py::array& y, const py::array& target, bool logits, bool by_row) {
+        return bind_cross_entropy(y, &target, nullptr, logits, by_row);
       },
-      py::arg("y"), py::arg("target"), py::kw_only(), py::arg("from_logits"));
+      py::arg("y"), py::arg("target"), py::kw_only(), py::arg("from_logits"), py::arg("by_row") = false);
   m.def(
       "sparse_categorical_crossentropy",
-      [](const py::array& y, const py::array& labels, bool logits) {
-        return bind_cross_entropy(y, nullptr, &labels, logits);
+      [](const py::array& y, const py::array& labels, bool logits, bool by_row) {
+        return bind_cross_entropy(y, nullptr, &labels, logits, by_row);
       },
-      py::arg("y"), py::arg("labels"), py::kw_only(), py::arg("from_logits"));
+      py::arg("y"), py::arg("labels"), py::kw_only(), py::arg("from_logits"), py::arg("by_row") = false);
 }
 
 }  // namespace

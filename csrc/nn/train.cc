@@ -86,10 +86,7 @@ double mean_squared_error(long count, const T* y, const T* target, T* dy) {
 }
 
 template <class T>
-double mean_cross_entropy(CrossEntropy<T> all) {
-  std::vector<double> losses(static_cast<std::size_t>(all.rows));
-  all.loss = losses.data();
-  all.scale = static_cast<T>(1.0 / static_cast<double>(all.rows));
+void cross_entropy_rows(const CrossEntropy<T>& all) {
   split(all.rows, 4 * all.columns, [&](long first, long last) {
     CrossEntropy<T> part = all;
     part.rows = last - first;
@@ -100,6 +97,14 @@ double mean_cross_entropy(CrossEntropy<T> all) {
     part.loss += first;
     table<T>().cross_entropy(part);
   });
+}
+
+template <class T>
+double mean_cross_entropy(CrossEntropy<T> all) {
+  std::vector<double> losses(static_cast<std::size_t>(all.rows));
+  all.loss = losses.data();
+  all.scale = static_cast<T>(1.0 / static_cast<double>(all.rows));
+  cross_entropy_rows(all);
   double total = 0;
   for (const double loss : losses) total += loss;
   return total / static_cast<double>(all.rows);
@@ -149,6 +154,7 @@ void apply_dropout(long rows, long columns, double rate, uint64_t seed, uint32_t
   template void adam_step(const AdamOptions&, long, T*, const T*, T*, T*);                  \
   template void sgd_step(const SgdStep<T>&);                                                \
   template double mean_squared_error(long, const T*, const T*, T*);                         \
+  template void cross_entropy_rows(const CrossEntropy<T>&);                                 \
   template double mean_cross_entropy(CrossEntropy<T>);                                      \
   template void apply_activation(const Activation&, long, const T*, T*);                    \
   template void apply_activation_backward(const Activation&, long, const T*, const T*, T*); \

@@ -27,7 +27,11 @@ void sgd_step(const SgdStep<T>& step);
 template <class T>
 double mean_squared_error(long count, const T* y, const T* target, T* dy);
 
-// Mean over the rows, and its gradient c.dy; sets c.scale and c.loss itself. Labels must lie within the columns.
+// The rows' losses c.loss and c.scale times their gradients c.dy. Labels must lie within the columns.
+template <class T>
+void cross_entropy_rows(const CrossEntropy<T>& c);
+
+// Mean over the rows, and its gradient c.dy; sets c.scale and c.loss itself.
 template <class T>
 double mean_cross_entropy(CrossEntropy<T> c);
 

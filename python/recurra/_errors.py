@@ -243,3 +243,18 @@ def first_not_finite(argument: str, value: Array) -> str:
         return ""
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
     return f"{argument} of that batch holds {value[index]} at {index}"
+
+
+def find_class(argument: str, name: object, known: dict[str, type[Any]]) -> Any:
+    """Return the class called ``name``, by a name of the table or by its class name; else name those alike."""
+    for cls in known.values():
+        if cls.__name__ == name:
+            return cls
+    if isinstance(name, str):
+        from difflib import get_close_matches
+
+        alike = get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {alike[0]!r}?" if alike else ""
+        own = [key for key, cls in known.items() if getattr(cls, "name", key) == key]
+        raise bad_value(argument, "one of " + ", ".join(map(repr, own)), repr(name), hint)
+    raise bad_type(argument, "a name", repr(name))

@@ -19,4 +19,4 @@ class Pullback(Protocol):
         """Add into the layer's gradients and return the gradient of the input (None without ``need_dx``)."""
 
 
-LossFunction: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
+LossFunction: TypeAlias = Callable[[Array, Array], tuple[Any, Array]]

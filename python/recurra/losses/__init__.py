@@ -1,4 +1,4 @@
-"""Losses: a mean, and its gradient with respect to the model's outputs."""
+"""Losses: a number, and its gradient with respect to the model's outputs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from recurra.losses.base import FunctionLoss, Loss
 from recurra.losses.crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from recurra.losses.regression import MeanSquaredError
 
-# Every loss by the name that `compile` and files know.
-LOSSES: dict[str, type[Loss]] = {
-    loss.name: loss for loss in (MeanSquaredError, CategoricalCrossentropy, SparseCategoricalCrossentropy)
-}
-_ALIASES = {"mean_squared_error": "mse"}
+_CLASSES: tuple[type[Loss], ...] = (MeanSquaredError, CategoricalCrossentropy, SparseCategoricalCrossentropy)
+_ALIASES = {"mse": "mean_squared_error"}
+
+# Every loss by the names that `compile` and files know.
+LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in _CLASSES}
+LOSSES.update({alias: LOSSES[name] for alias, name in _ALIASES.items()})
 
 __all__ = [
     "LOSSES",
@@ -22,17 +23,53 @@ __all__ = [
     "Loss",
     "MeanSquaredError",
     "SparseCategoricalCrossentropy",
+    "deserialize",
     "get",
+    "serialize",
 ]
 
 
 def get(loss: Any) -> Loss:
-    """Return the loss that a name or a function stands for, or the object itself."""
+    """Return the loss that a name, a configuration or a function stands for, or the object itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it stands for none.
+    """
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
-        name = _ALIASES.get(loss.lower(), loss.lower())
-        return LOSSES[_errors.check_choice("loss", name, LOSSES)]()
-    if callable(loss):
+        known = LOSSES.get(loss.lower())
+        return (known or _errors.find_class("loss", loss, LOSSES))()
+    if isinstance(loss, dict):
+        return deserialize(loss)
+    if callable(loss) and not isinstance(loss, type):
         return FunctionLoss(loss)
     raise _errors.bad_type("loss", "a name such as 'mse', a Loss or a function", loss)
+
+
+def serialize(loss: Loss) -> dict[str, Any]:
+    """Return the class and the arguments of a loss, for `deserialize`."""
+    return {"class_name": type(loss).__name__, "config": loss.get_config()}
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Loss]] | None = None) -> Loss:
+    """Return the loss that `serialize` described.
+
+    Parameters
+    ----------
+    config : dict
+        With "class_name" and "config".
+    custom_objects : dict of str to class, optional
+        Losses of one's own by class name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such class or its arguments are wrong.
+    """
+    if not {"class_name", "config"} <= set(config):
+        raise _errors.bad_value("loss", "a dictionary of class_name and config", repr(sorted(config)))
+    own = (custom_objects or {}).get(config["class_name"])
+    return (own or _errors.find_class("loss", config["class_name"], LOSSES)).from_config(config["config"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recurra import _core
 from recurra.losses.base import Loss
 
@@ -12,7 +14,12 @@ if TYPE_CHECKING:
 
 
 class MeanSquaredError(Loss):
-    """Mean over all elements of (y_pred - y_true)^2.
+    """Mean over the outputs of (y_pred - y_true)^2.
+
+    Parameters
+    ----------
+    reduction, name
+        See `recurra.losses.Loss`.
 
     Examples
     --------
@@ -21,8 +28,15 @@ class MeanSquaredError(Loss):
     4.0
     """
 
-    name = "mse"
+    name = "mean_squared_error"
 
-    def vjp(self, y_true: Array, y_pred: Array) -> tuple[float, Array]:
-        """Return the loss and its gradient; see `Loss.vjp`."""
+    def values(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return each row's loss and gradient; see `Loss.values`."""
+        error = y_pred - y_true
+        value = np.square(error).mean(axis=-1)
+        error *= error.dtype.type(2.0 / error.shape[-1])
+        return value, error
+
+    def mean(self, y_true: Array, y_pred: Array) -> tuple[float, Array]:
+        """Return the mean loss and its gradient."""
         return _core.mse(y_pred, y_true)

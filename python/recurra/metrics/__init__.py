@@ -2,57 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from recurra import _errors
+from recurra.metrics.accuracy import Accuracy
 from recurra.metrics.base import MeanMetric, Metric
+from recurra.metrics.regression import MeanAbsoluteError
 
-if TYPE_CHECKING:
-    from recurra._typing import Array
+_CLASSES: tuple[type[Metric], ...] = (Accuracy, MeanAbsoluteError)
+_ALIASES = {"acc": "accuracy", "mae": "mean_absolute_error"}
 
-__all__ = ["METRICS", "Accuracy", "MeanAbsoluteError", "MeanMetric", "Metric", "get"]
+# Every metric by the names that `compile` and files know.
+METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in _CLASSES}
+METRICS.update({alias: METRICS[name] for alias, name in _ALIASES.items()})
 
-
-class Accuracy(MeanMetric):
-    """Share of right classes.
-
-    The class of an output is its largest element, of a single output whether it exceeds 1/2; targets may be labels or
-    one-hot, as the loss has them.
-    """
-
-    name = "accuracy"
-
-    def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return where the class is right."""
-        if y_pred.shape[-1] == 1:
-            right: Array = (y_pred > 0.5) == (y_true.reshape(y_pred.shape) > 0.5)
-            return right
-        labels = y_true if y_true.ndim < y_pred.ndim else y_true.argmax(axis=-1)
-        return np.asarray(y_pred.argmax(axis=-1) == labels)
-
-
-class MeanAbsoluteError(MeanMetric):
-    """Mean over all elements of |y_pred - y_true|."""
-
-    name = "mae"
-
-    def values(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the absolute errors."""
-        errors: Array = np.abs(y_pred - y_true)
-        return errors
-
-
-# Every metric by the name that `compile` and files know.
-METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in (Accuracy, MeanAbsoluteError)}
-_ALIASES = {"acc": "accuracy", "mean_absolute_error": "mae"}
+__all__ = ["METRICS", "Accuracy", "MeanAbsoluteError", "MeanMetric", "Metric", "deserialize", "get", "serialize"]
 
 
 def get(metric: Any) -> Metric:
-    """Return the metric that a name stands for, or the object itself."""
+    """Return the metric that a name or a configuration stands for, or the object itself.
+
+    A metric chosen by name is called that name in logs, as in Keras: "mae" stays "mae".
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it stands for none.
+    """
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, str):
-        return METRICS[_errors.check_choice("metrics", _ALIASES.get(metric, metric), METRICS)]()
+        known = METRICS.get(metric.lower())
+        return known(name=metric.lower()) if known else _errors.find_class("metrics", metric, METRICS)()
+    if isinstance(metric, dict):
+        return deserialize(metric)
     raise _errors.bad_type("metrics", "names such as 'accuracy' or Metric objects", metric)
+
+
+def serialize(metric: Metric) -> dict[str, Any]:
+    """Return the class and the arguments of a metric, for `deserialize`; its state is left out."""
+    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Metric]] | None = None) -> Metric:
+    """Return the metric that `serialize` described.
+
+    Parameters
+    ----------
+    config : dict
+        With "class_name" and "config".
+    custom_objects : dict of str to class, optional
+        Metrics of one's own by class name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such class or its arguments are wrong.
+    """
+    if not {"class_name", "config"} <= set(config):
+        raise _errors.bad_value("metrics", "a dictionary of class_name and config", repr(sorted(config)))
+    own = (custom_objects or {}).get(config["class_name"])
+    return (own or _errors.find_class("metrics", config["class_name"], METRICS)).from_config(config["config"])

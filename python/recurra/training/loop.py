@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from recurra import _errors, _random
 from recurra.callbacks import CallbackList, ProgressBar
-from recurra.training.data import INFERENCE_BATCH, Batch, valid_steps
+from recurra.metrics.base import update_all
+from recurra.training.data import INFERENCE_BATCH, Batch
 from recurra.training.interrupt import Guard
 
 if TYPE_CHECKING:
@@ -34,22 +33,21 @@ class RunningLogs(Mapping[str, float]):
         """Forget all batches."""
         self.total, self.weight = 0.0, 0
         for metric in self.metrics:
-            metric.reset()
+            metric.reset_state()
 
-    def add(self, loss: float, y_true: Array, y_pred: Array) -> None:
+    def add(self, loss: float, y_true: Array, y_pred: Array, lengths: Array | None = None) -> None:
         """Take in a batch's mean loss, targets and outputs."""
-        weight = y_pred.size // y_pred.shape[-1]
+        weight = y_pred.size // y_pred.shape[-1] if lengths is None else int(lengths.sum())
         self.total += loss * weight
         self.weight += weight
-        for metric in self.metrics:
-            metric.update(y_true, y_pred)
+        update_all(self.metrics, y_true, y_pred, None, lengths)
 
     def __getitem__(self, name: str) -> float:
         if name == "loss":
             return self.total / self.weight if self.weight else math.nan
         for metric in self.metrics:
             if metric.name == name:
-                return metric.result()
+                return float(metric.result())
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -68,18 +66,18 @@ def train_step(
     """
     outputs, pullback = model._differentiate(batch.x, batch.lengths, True, seed)
     assert batch.y is not None
-    y_true, y_pred, valid = _counted(model, batch, outputs)
-    if not y_pred.size:
+    lengths = _output_lengths(model, batch)
+    if lengths is not None and not lengths.any():
         return
-    loss, dy = model._loss.vjp(y_true, y_pred)
+    loss, dy = model._loss.vjp(batch.y, outputs, lengths=lengths)
     if not math.isfinite(loss):
         where = _errors.first_not_finite("x", batch.x) or _errors.first_not_finite("y", batch.y)
         raise _errors.not_finite(loss, place[0] + 1, place[1] + 1, where)
     model.flat_gradients.fill(0.0)
-    pullback(dy if valid is None else _scattered(dy, valid, outputs), need_dx=False)
+    pullback(dy, need_dx=False)
     guard.hold()
     model._optimizer.step(model)
-    logs.add(loss, y_true, y_pred)
+    logs.add(loss, batch.y, outputs, lengths)
     guard.release()
 
 
@@ -88,9 +86,11 @@ def evaluate(model: Trainer, samples: Samples, batch_size: int, logs: RunningLog
     logs.reset()
     loss: Loss = model._loss
     for batch in samples.batches(batch_size):
-        y_true, y_pred, _ = _counted(model, batch, model._apply(batch.x, batch.lengths, False, 0))
-        if y_pred.size:
-            logs.add(loss(y_true, y_pred), y_true, y_pred)
+        assert batch.y is not None
+        lengths = _output_lengths(model, batch)
+        if lengths is None or lengths.any():
+            outputs = model._apply(batch.x, batch.lengths, False, 0)
+            logs.add(loss(batch.y, outputs, lengths=lengths), batch.y, outputs, lengths)
     return dict(logs)
 
 
@@ -150,17 +150,6 @@ def _run_epoch(
             hook(number, logs)
 
 
-def _counted(model: Trainer, batch: Batch, outputs: Array) -> tuple[Array, Array, Array | None]:
-    """Return targets and outputs of the steps that count, and these steps' mask where some do not."""
-    assert batch.y is not None
-    if batch.lengths is None or not model.output_has_time:
-        return batch.y, outputs, None
-    valid = valid_steps(batch.lengths, outputs.shape[1])
-    return batch.y[valid], outputs[valid], valid
-
-
-def _scattered(dy: Array, valid: Array, outputs: Array) -> Array:
-    """Return the gradient of all outputs, zero at the steps that do not count."""
-    full = np.zeros_like(outputs)
-    full[valid] = dy
-    return full
+def _output_lengths(model: Trainer, batch: Batch) -> Array | None:
+    """Return the lengths of the outputs, None where all of them count."""
+    return batch.lengths if model.output_has_time else None
