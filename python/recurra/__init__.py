@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from recurra import (
         activations,
         callbacks,
+        data,
         initializers,
         io,
         layers,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from recurra.config import get_num_threads, set_num_threads, show_config
     from recurra.io import load_model
     from recurra.layers import GRU, LSTM, RNN, Bidirectional, Dense, Dropout, SimpleRNN
-    from recurra.models import Sequential
+    from recurra.models import Input, Model, Sequential
     from recurra.streaming import Stream
 
 __version__ = "0.1.0"
@@ -36,12 +37,15 @@ __all__ = [
     "Bidirectional",
     "Dense",
     "Dropout",
+    "Input",
+    "Model",
     "Sequential",
     "SimpleRNN",
     "Stream",
     "__version__",
     "activations",
     "callbacks",
+    "data",
     "get_num_threads",
     "gradcheck",
     "initializers",
@@ -61,6 +65,7 @@ __all__ = [
 _HOMES = {
     "activations": "activations",
     "callbacks": "callbacks",
+    "data": "data",
     "initializers": "initializers",
     "io": "io",
     "layers": "layers",
@@ -75,6 +80,8 @@ _HOMES = {
     "Bidirectional": "layers",
     "Dense": "layers",
     "Dropout": "layers",
+    "Input": "layers.symbolic",
+    "Model": "models",
     "Sequential": "models",
     "Stream": "streaming",
     "gradcheck": "_gradcheck",

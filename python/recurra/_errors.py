@@ -128,6 +128,17 @@ def check_array_dtype(argument: str, value: Array, dtype: np.dtype[Any]) -> None
         raise bad_type(argument, dtype.name, value.dtype.name, hint)
 
 
+def check_integers(argument: str, value: object) -> Array:
+    """Return ``value`` if it is an array of integers with a batch axis."""
+    if not isinstance(value, np.ndarray):
+        raise bad_type(argument, "a NumPy array of integers", value)
+    if value.dtype.kind not in "iu":
+        raise bad_type(argument, "integers", value.dtype.name)
+    if not value.ndim:
+        raise bad_value(argument, "at least one axis", "a number")
+    return value
+
+
 def check_shape(argument: str, shape: tuple[int, ...], axes: Sequence[str], sizes: Shape) -> None:
     """Raise ValueError unless ``shape`` has these axes with these sizes (None: any size)."""
     if len(shape) != len(axes):

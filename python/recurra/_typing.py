@@ -15,7 +15,7 @@ Triple: TypeAlias = tuple[str, float, float]
 class Pullback(Protocol):
     """What ``vjp`` returns beside the outputs: gradients of outputs in, gradient of the input out."""
 
-    def __call__(self, dy: Any, *, need_dx: bool = True) -> Any:
+    def __call__(self, dy: Any, /, *, need_dx: bool = True) -> Any:
         """Add into the layer's gradients and return the gradient of the input (None without ``need_dx``)."""
 
 

@@ -17,9 +17,10 @@ from recurra import _errors
 from recurra.io import safetensors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from recurra._typing import Array
     from recurra.layers.base import Layer
-    from recurra.models import Sequential
     from recurra.training.trainer import Trainer
 
 FORMAT_VERSION = 1
@@ -57,35 +58,60 @@ def _plain(value: Any) -> Any:
 
 
 def _compile_config(model: Trainer) -> dict[str, Any] | None:
-    """Return optimizer, loss and metrics by name and arguments; None if one of them has no name."""
+    """Return optimizer, losses and metrics by name and arguments; None if one of them has no name."""
     from recurra.losses import LOSSES
     from recurra.metrics import METRICS
     from recurra.optimizers import OPTIMIZERS
 
-    optimizer, loss = model.optimizer, model.loss
+    optimizer, compiled = model.optimizer, model._compiled
     name = next((name for name, cls in OPTIMIZERS.items() if type(optimizer) is cls), None)
-    named = loss is not None and LOSSES.get(loss.name) is type(loss)
-    if optimizer is None or loss is None or name is None or not named:
+    if optimizer is None or compiled is None or name is None:
         return None
-    metrics = [metric.name for metric in model.metrics if METRICS.get(metric.name) is type(metric)]
+    try:
+        loss = _described(compiled.loss, LOSSES)
+    except LookupError:
+        return None
     return {
         "optimizer": {"name": name, "config": optimizer.get_config(), "iterations": optimizer.iterations},
-        "loss": {"name": loss.name, "config": loss.get_config()},
-        "metrics": metrics,
+        "loss": loss,
+        "loss_weights": compiled.loss_weights,
+        "metrics": _described(compiled.metrics, METRICS, skip=True),
     }
 
 
-def load(path: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | None = None) -> Sequential:
-    """Read a model; see `recurra.load_model`."""
-    from recurra.models import Sequential
+def _described(given: Any, known: Mapping[str, Any], *, skip: bool = False) -> Any:
+    """Return losses or metrics, also in lists and dictionaries, by name and arguments; raise LookupError for others."""
+    if isinstance(given, dict):
+        return {"each": {key: _described(value, known, skip=skip) for key, value in given.items()}}
+    if isinstance(given, list):
+        return [made for one in given if (made := _described(one, known, skip=skip)) is not None]
+    name = next((name for name, cls in known.items() if type(given) is cls), None)
+    if name is None:
+        if skip:
+            return None
+        raise LookupError(given)
+    return {"name": name, "config": given.get_config()}
 
+
+def _made(description: Any, known: Mapping[str, Any]) -> Any:
+    """Return what `_described` described."""
+    if isinstance(description, list):
+        return [_made(one, known) for one in description]
+    if "each" in description:
+        return {key: _made(value, known) for key, value in description["each"].items()}
+    return known[description["name"]](**description["config"])
+
+
+def load(path: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | None = None) -> Trainer:
+    """Read a model; see `recurra.load_model`."""
     name = os.fspath(path)
     arrays, metadata = safetensors.read(path)
     config = _config(metadata, name)
     try:
-        model = Sequential.from_config(config["config"], custom_objects)
-        model.build(_shape(config["input_shape"]))
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        model = _model(config, custom_objects or {})
+        if not model.built:
+            model.build(_shape(config["input_shape"]))
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise ValueError(f"{name}: expected a model of this version, got one that cannot be made ({error})") from error
     slots = {key.removeprefix(_SLOT): arrays.pop(key) for key in list(arrays) if key.startswith(_SLOT)}
     _check_arrays(model, arrays, name)
@@ -107,15 +133,30 @@ def _config(metadata: dict[str, str], path: str) -> dict[str, Any]:
         raise ValueError(f"{path}: expected a model's configuration, got a damaged one")
     if config["version"] != FORMAT_VERSION:
         raise ValueError(f"{path}: expected format version {FORMAT_VERSION}, got {config['version']!r}; update recurra")
-    _errors.check_choice("class_name", config["class_name"], ["Sequential"])
     return config
 
 
+def _model(config: dict[str, Any], custom_objects: dict[str, Any]) -> Trainer:
+    """Return the model that a configuration describes, which may be of a class of one's own."""
+    from recurra.models import MODELS, Model
+
+    known = {**MODELS, **{name: cls for name, cls in custom_objects.items() if issubclass(cls, Model)}}
+    name = _errors.check_choice("class_name", config["class_name"], known)
+    cls: Any = known[name]
+    if name in MODELS:
+        model: Trainer = cls.from_config(config["config"], custom_objects)
+        return model
+    made: Trainer = cls.from_config(config["config"])
+    return made
+
+
 def _shape(value: Any) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return [tuple(shape) for shape in value]
     return tuple(value) if isinstance(value, list) else value
 
 
-def _check_arrays(model: Sequential, arrays: dict[str, Array], path: str) -> None:
+def _check_arrays(model: Trainer, arrays: dict[str, Array], path: str) -> None:
     """Raise unless the arrays are the model's parameters."""
     expected = {weight.name: weight.shape for weight in model.weights_declared}
     if set(arrays) != set(expected):
@@ -128,17 +169,18 @@ def _check_arrays(model: Sequential, arrays: dict[str, Array], path: str) -> Non
             raise ValueError(f"{path}: expected {key!r} as {model.dtype.name} of shape {shape}, got {what}")
 
 
-def _compile(model: Sequential, config: Any, slots: dict[str, Array], path: str) -> None:
+def _compile(model: Trainer, config: Any, slots: dict[str, Array], path: str) -> None:
     from recurra.losses import LOSSES
+    from recurra.metrics import METRICS
     from recurra.optimizers import OPTIMIZERS
 
     try:
-        optimizer_config, loss_config = config["optimizer"], config["loss"]
+        optimizer_config = config["optimizer"]
         optimizer = OPTIMIZERS[optimizer_config["name"]](**optimizer_config["config"])
-        loss = LOSSES[loss_config["name"]](**loss_config["config"])
-        model.compile(optimizer, loss, config["metrics"])
+        loss, metrics = _made(config["loss"], LOSSES), _made(config["metrics"], METRICS)
+        model.compile(optimizer, loss, metrics, config.get("loss_weights"))
         optimizer.iterations = _errors.check_integer("iterations", optimizer_config["iterations"], 0, 2**63 - 1)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: expected an optimizer and a loss of this version, got {error}") from error
     for key, slot in slots.items():
         if key not in optimizer.slot_names or slot.shape != (model.size,) or slot.dtype != model.dtype:

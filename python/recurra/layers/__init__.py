@@ -40,7 +40,8 @@ def serialize(layer: Layer) -> dict[str, Any]:
     config = layer.get_config()
     if "name" in config:
         config["name"] = layer.name
-    return {"class_name": type(layer).__name__, "config": config}
+    frozen = {} if layer.trainable else {"trainable": False}
+    return {"class_name": type(layer).__name__, "config": config, **frozen}
 
 
 def deserialize(description: Any, custom_objects: dict[str, type[Layer]] | None = None) -> Layer:
@@ -58,11 +59,15 @@ def deserialize(description: Any, custom_objects: dict[str, type[Layer]] | None 
     ValueError
         If the description names no known layer, or arguments that it does not take.
     """
-    known = {**LAYERS, **(custom_objects or {})}
+    from recurra.models import MODELS
+
+    known: dict[str, Any] = {**LAYERS, **MODELS, **(custom_objects or {})}
     if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
         raise _errors.bad_value("config", "a layer's class_name and config", description)
     name = _errors.check_choice("class_name", description.get("class_name"), known)
     try:
-        return known[name].from_config(description["config"])
+        layer = known[name].from_config(description["config"])
     except TypeError as error:
         raise _errors.bad_value("config", f"arguments of {name}", str(error)) from error
+    layer.trainable = description.get("trainable", True)
+    return layer

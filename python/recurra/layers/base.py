@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from recurra import _errors
 from recurra.layers.parameters import Parameterized, building
+from recurra.layers.symbolic import SymbolicTensor, connect, is_symbolic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,6 +84,15 @@ class Layer(Parameterized):
     pointwise: bool = False
     # Names of the input's axes, or None where any number will do.
     input_axes: tuple[str, ...] | None = None
+    # Whether x is integers, as an Embedding reads.
+    integer_input: bool = False
+    # Whether x is a list of arrays, as Add takes; lengths, input shapes and gradients are lists then too.
+    merges: bool = False
+    # Whether compute_lengths reads the values of x, as Masking does, and not just its shape.
+    makes_lengths: bool = False
+    # Whether it has states that truncated backpropagation carries from one stretch of a sequence to the next:
+    # `_apply_carried` and `_differentiate_carried` take them (None: start anew) and return the next ones last.
+    carries: bool = False
     # How many seeds one call consumes: a layer's number in a model, added to the call's seed, makes its own.
     leaves: int = 1
 
@@ -96,12 +107,12 @@ class Layer(Parameterized):
 
     # The verbs
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Any) -> None:
         """Declare the parameters for inputs of this shape; values are made when first needed.
 
         Parameters
         ----------
-        input_shape : tuple of (int or None)
+        input_shape : tuple of (int or None), or a list of such where the layer takes several inputs
             As of the array that the layer is called on, batch axis first; None where any size will do.
 
         Raises
@@ -109,20 +120,24 @@ class Layer(Parameterized):
         ValueError
             If the layer is built already for another number of features, or the shape does not suit it.
         """
-        shape = _check_input_shape(input_shape, self.input_axes)
+        if self.merges:
+            shape: Any = _check_input_shapes(input_shape)
+        else:
+            shape = _check_input_shape(input_shape, self.input_axes)
         if self.built and self._features not in (None, shape[-1]):
             known = f"{self._features} features, as layer {self.name!r} was built"
             raise _errors.bad_value("input_shape", known, f"{shape[-1]}", "make a new layer")
         if not self.built:
             self._weights_declared.clear()
+            self._inner.clear()
         self.input_shape = shape
         self.built = True
 
-    def __call__(self, x: Array) -> Any:
+    def __call__(self, x: Any) -> Any:
         """Return the layer's outputs for ``x``, for inference."""
         raise NotImplementedError(f"{type(self).__name__} defines no __call__")
 
-    def vjp(self, x: Array) -> tuple[Any, Pullback]:
+    def vjp(self, x: Any) -> tuple[Any, Pullback]:
         """Return the layer's outputs for ``x`` and the function that backpropagates through this call."""
         raise NotImplementedError(f"{type(self).__name__} defines no vjp")
 
@@ -157,25 +172,76 @@ class Layer(Parameterized):
             raise _errors.bad_value("layer", "one that can run step by step", f"{self.name!r}", hint)
         return [PointwiseStepper(self)]
 
-    # What a model calls: the same verbs on checked input, with everything a layer may want.
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let calls on placeholders draw a graph."""
+        super().__init_subclass__(**options)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = _drawing(cls.__dict__["__call__"])  # type: ignore[method-assign]
 
-    def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
+    # What a model calls: the same verbs on checked input, with everything a layer may want. Merging layers take lists
+    # of arrays and of lengths.
+
+    def _apply(self, x: Any, lengths: Any, training: bool, seed: int) -> Array:
         y: Array = self(x)
         return y
 
-    def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
+    def _differentiate(self, x: Any, lengths: Any, training: bool, seed: int) -> tuple[Array, Pullback]:
         return self.vjp(x)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape of the output for inputs of a shape (None: any size); by default the same."""
-        return input_shape
+        shape: Shape = input_shape
+        return shape
 
-    def check_input(self, x: Array, argument: str = "x") -> None:
+    def compute_lengths(self, x: Any, lengths: Any) -> Array | None:
+        """Return the lengths that count on the output's time axis (None: all); by default those of the input.
+
+        A layer without a time axis in its output returns None.
+        """
+        return lengths if not self.merges else next((some for some in lengths if some is not None), None)
+
+    def _apply_carried(self, x: Any, lengths: Any, training: bool, seed: int, states: Any) -> tuple[Array, Any]:
+        raise NotImplementedError
+
+    def _differentiate_carried(
+        self, x: Any, lengths: Any, training: bool, seed: int, states: Any
+    ) -> tuple[Array, Pullback, Any]:
+        raise NotImplementedError
+
+    # The same for a graph, where a call may have several inputs and outputs.
+
+    def _more_inputs(self) -> list[SymbolicTensor]:
+        """Return the placeholders among the further arguments of a call."""
+        return []
+
+    def _output_shapes(self, input_shape: Any) -> list[Shape]:
+        return [self.compute_output_shape(input_shape)]
+
+    def _apply_node(self, inputs: list[Array], lengths: list[Any], training: bool, seed: int) -> list[Array]:
+        if self.merges:
+            return [self._apply(inputs, lengths, training, seed)]
+        return [self._apply(inputs[0], lengths[0], training, seed)]
+
+    def _differentiate_node(
+        self, inputs: list[Array], lengths: list[Any], training: bool, seed: int
+    ) -> tuple[list[Array], Pullback]:
+        """Return the outputs, and the function from their gradients (a list) to those of the inputs (a list)."""
+        if self.merges:
+            y, pullback = self._differentiate(inputs, lengths, training, seed)
+            return [y], lambda dys, *, need_dx=True: pullback(dys[0], need_dx=need_dx)
+        y, pullback = self._differentiate(inputs[0], lengths[0], training, seed)
+        return [y], lambda dys, *, need_dx=True: [pullback(dys[0], need_dx=need_dx)]
+
+    def _node_lengths(self, inputs: list[Array], lengths: list[Any]) -> list[Any]:
+        """Return the lengths of each output."""
+        return [self.compute_lengths(inputs, lengths) if self.merges else self.compute_lengths(inputs[0], lengths[0])]
+
+    def check_input(self, x: Any, argument: str = "x") -> None:
         """Check an array that the layer is called on, and build the layer if it is not.
 
         Parameters
         ----------
-        x : numpy.ndarray
+        x : numpy.ndarray, or a list of such where the layer takes several inputs
             Must have the layer's dtype, axes and number of features.
         argument : str, default "x"
             What a message calls it.
@@ -185,6 +251,9 @@ class Layer(Parameterized):
         TypeError, ValueError
             If it does not fit.
         """
+        if self.merges or self.integer_input:
+            self._check_unusual_input(x, argument)
+            return
         axes = self.input_axes
         if (
             self._theta is not None
@@ -202,18 +271,33 @@ class Layer(Parameterized):
         _errors.check_array(argument, x, self.dtype, axes, (*(None,) * (len(axes) - 1), self._features))
         self.ensure_built(x.shape)
 
-    def ensure_built(self, shape: tuple[int, ...]) -> None:
+    def _check_unusual_input(self, x: Any, argument: str) -> None:
+        """Check integers, or a list of inputs; and build the layer if it is not."""
+        if not self.merges:
+            _errors.check_integers(argument, x)
+            self.ensure_built(x.shape)
+            return
+        if not isinstance(x, list | tuple) or not x:
+            raise _errors.bad_type(argument, f"a list of arrays for {self.name!r}", x)
+        for index, part in enumerate(x):
+            axes = ("batch", *("axis",) * (np.ndim(part) - 1))
+            _errors.check_array(f"{argument}[{index}]", part, self.dtype, axes, (len(x[0]), *(None,) * (len(axes) - 1)))
+        self.ensure_built([part.shape for part in x])
+
+    def ensure_built(self, shape: Any) -> None:
         """Build the layer for an input of this shape unless it is built, and make its parameters."""
         if self._theta is None:
             with building:
                 if not self.built:
-                    self.build((None,) * (len(shape) - 1) + shape[-1:])
+                    self.build([_open(part) for part in shape] if self.merges else _open(shape))
                 self._allocate()
 
     @property
     def _features(self) -> int | None:
         """The size of the input's last axis, if the layer is tied to one."""
-        return self.input_shape[-1] if self.input_shape is not None and self._weights_declared else None
+        if self.input_shape is None or self.merges or self.integer_input or not self._weights_declared:
+            return None
+        return self.input_shape[-1]
 
     # Copies and files
 
@@ -263,9 +347,32 @@ def _restore(cls: type[Layer], config: dict[str, Any], name: str, shape: Shape |
     return layer
 
 
+def _drawing(call: Any) -> Any:
+    """Return a layer's ``__call__`` that also takes placeholders."""
+
+    @functools.wraps(call)
+    def either(self: Layer, x: Any, *arguments: Any, **options: Any) -> Any:
+        if type(x) is np.ndarray or not is_symbolic(x):
+            return call(self, x, *arguments, **options)
+        return connect(self, x, *arguments, **options)
+
+    return either
+
+
 def _snake(name: str) -> str:
     """Return ``SimpleRNN`` as ``simple_rnn``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _open(shape: tuple[int, ...]) -> Shape:
+    """Return a shape with nothing but the number of features fixed."""
+    return (None,) * (len(shape) - 1) + shape[-1:]
+
+
+def _check_input_shapes(shapes: object) -> list[Shape]:
+    if not isinstance(shapes, list | tuple) or not shapes or not isinstance(shapes[0], list | tuple):
+        raise _errors.bad_type("input_shape", "a list of shapes, one for each input", shapes)
+    return [_check_input_shape(shape, None) for shape in shapes]
 
 
 def _check_input_shape(shape: object, axes: tuple[str, ...] | None) -> Shape:

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recurra import _errors, _random, initializers
+from recurra.layers.weights import Part, Rows, Weight, moving_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from recurra._typing import Array
 
 building = threading.RLock()  # lazy building and allocation happen once, whichever thread comes first
-
-
-class Weight:
-    """A parameter as a layer declares it: name, shape, place in the flat buffer, how it starts."""
-
-    __slots__ = ("initializer", "name", "offset", "shape", "size")
-
-    def __init__(self, name: str, shape: tuple[int, ...], offset: int, initializer: Callable[..., Array]) -> None:
-        self.name, self.shape, self.offset, self.initializer = name, shape, offset, initializer
-        self.size = math.prod(shape)
 
 
 class Version:
@@ -51,6 +41,9 @@ class Parameterized:
 
     # Whether calls with training=True draw random masks; set on instances.
     random: bool = False
+    # Grows whenever a layer anywhere is frozen or thawed, so that what was derived from it is derived anew.
+    _freezing = itertools.count()
+    _frozen_at = next(_freezing)
 
     def __init__(self, dtype: np.dtype[Any], seed: int | None) -> None:
         self.dtype = dtype
@@ -65,8 +58,23 @@ class Parameterized:
         self._views: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
         self._version = Version()
         self._handed_out = False  # whether someone else may hold, and change, the parameters
+        self._inner: list[tuple[Parameterized, slice]] = []  # layers whose parameters are parts of this one's
+        self._trainable = True
+        self._moving: tuple[int, list[tuple[Part, Rows | None]]] | None = None
+        self._penalised = False  # whether any parameter has a regularizer or a constraint
 
-    def add_weight(self, name: str, shape: tuple[int, ...], initializer: Any = "zeros", *, width: int = 1) -> None:
+    def add_weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any = "zeros",
+        *,
+        width: int = 1,
+        trainable: bool = True,
+        sparse: bool = False,
+        regularizer: Any = None,
+        constraint: Any = None,
+    ) -> None:
         """Declare a parameter; to be called from ``build``. Declaring it again changes nothing.
 
         Parameters
@@ -79,6 +87,13 @@ class Parameterized:
             A name from `recurra.initializers`, or ``f(shape, seed, stream) -> array``.
         width : int, default 1
             What "pytorch_uniform" derives its bound from.
+        trainable : bool, default True
+            False for statistics: kept and saved with the others, moved by no optimizer.
+        sparse : bool, default False
+            A table whose pullback touches few rows, and names them by `_touch`; a training step costs as much as
+            these rows.
+        regularizer, constraint : optional
+            Objects from `recurra.regularizers` and `recurra.constraints`.
         """
         shape = tuple(shape)
         for weight in self._weights_declared:
@@ -87,7 +102,22 @@ class Parameterized:
                     raise _errors.bad_value("shape", f"{weight.shape} for {name!r}", f"{shape}")
                 return
         function = initializers.resolve(initializers.check("initializer", initializer), width)
-        self._weights_declared.append(Weight(name, shape, self.size, function))
+        weight = Weight(self, name, shape, self.size, function)
+        weight.trainable, weight.rows = trainable, Rows() if sparse else None
+        weight.regularizer, weight.constraint = regularizer, constraint
+        self._weights_declared.append(weight)
+
+    def _adopt(self, layer: Parameterized, prefix: str) -> None:
+        """Declare the parameters of a built layer as this one's, their names after ``prefix`` and a dot."""
+        start = self.size
+        self._weights_declared += [weight.under(prefix, start) for weight in layer.weights_declared]
+        self._inner.append((layer, slice(start, start + layer.size)))
+
+    def _touch(self, name: str, rows: Array) -> None:
+        """Note which rows of a sparse parameter a pullback has added gradients into."""
+        for weight in self._weights_declared:
+            if weight.name == name and weight.rows is not None:
+                weight.rows.add(rows)
 
     @property
     def weights_declared(self) -> list[Weight]:
@@ -100,6 +130,22 @@ class Parameterized:
         """The number of parameters, in elements."""
         last = self._weights_declared[-1] if self._weights_declared else None
         return 0 if last is None else last.offset + last.size
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers move the parameters; setting it also sets it for all layers inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = _errors.check_flag("trainable", value)
+        for layer in self._held():
+            layer.trainable = value
+        Parameterized._frozen_at = next(self._freezing)
+
+    def _held(self) -> Sequence[Parameterized]:
+        """Return the layers inside this one, also before it is built."""
+        return [layer for layer, _ in self._inner]
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -172,13 +218,84 @@ class Parameterized:
         finally:
             self._version.number += 1
 
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of the parameters by name."""
+        self._allocate()
+        return {name: view.copy() for name, view in self._views[0].items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
+        """Copy values into the parameters by name.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array_like
+            As returned by `state_dict`: each parameter's name once, in its shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If names are missing or unknown, or a shape does not fit; the parameters stay as they were.
+        """
+        self._allocate()
+        odd = sorted(set(state_dict) ^ set(self._views[0]))
+        if odd:
+            missing = [name for name in odd if name in self._views[0]]
+            got = f"none for {missing[0]!r}" if missing else f"an unknown {odd[0]!r}"
+            raise _errors.bad_value("state_dict", "an array for each parameter", got, ", ".join(self._views[0]))
+        self.set_weights([state_dict[name] for name in self._views[0]])
+
     def _hand_out(self) -> None:
         """Note that the parameters can change at any time from now on: they are compared before every use."""
         self._handed_out = True
+        for layer, _ in self._inner:
+            layer._hand_out()
+
+    # What a training step does to the flat buffers
 
     def zero_gradients(self) -> None:
         """Set all gradients to zero."""
-        self.flat_gradients.fill(0.0)
+        gradients, start = self.flat_gradients, 0
+        for weight in self._weights_declared:
+            if weight.rows is None:
+                continue
+            gradients[start : weight.offset].fill(0.0)
+            gradients[weight.place].reshape(weight.shape)[weight.rows.touched()] = 0.0
+            weight.rows.clear()
+            start = weight.offset + weight.size
+        gradients[start:].fill(0.0)
+
+    def _parts(self) -> list[Part]:
+        """Return the stretches of the flat buffers that an optimizer moves now."""
+        if self._moving is None or self._moving[0] != self._frozen_at:
+            self._moving = self._frozen_at, list(moving_parts(self.weights_declared))
+        return [part if rows is None else part._replace(rows=rows.touched()) for part, rows in self._moving[1]]
+
+    def _regularize(self) -> float:
+        """Return the sum of all penalties, having added their gradients."""
+        total = 0.0
+        for weight in self._weights_declared:
+            if weight.regularizer is not None and weight.moves:
+                penalty, gradient = weight.regularizer.vjp(self._views[0][weight.name])
+                self._views[1][weight.name] += gradient
+                total += float(penalty)
+                if weight.rows is not None:
+                    weight.rows.add(np.arange(weight.shape[0]))
+        return total
+
+    def _penalty(self) -> float:
+        """Return the sum of all penalties."""
+        if not self._penalised:
+            return 0.0
+        regular = [w for w in self._weights_declared if w.regularizer is not None and w.moves]
+        return float(sum(weight.regularizer.vjp(self._views[0][weight.name])[0] for weight in regular))
+
+    def _constrain(self) -> None:
+        """Project the parameters that have a constraint."""
+        for weight in self._weights_declared:
+            if weight.constraint is not None and weight.moves:
+                view = self._views[0][weight.name]
+                view[...] = weight.constraint(view)
+                self._version.number += 1
 
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and gradients into two buffers of someone else; current values move along.
@@ -215,18 +332,28 @@ class Parameterized:
         """Use the buffers as they are; ``version``: that of the model whose buffers they are parts of."""
         views: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
         for weight in self._weights_declared:
-            place = slice(weight.offset, weight.offset + weight.size)
-            views[0][weight.name] = parameters[place].reshape(weight.shape)
-            views[1][weight.name] = gradients[place].reshape(weight.shape)
+            views[0][weight.name] = parameters[weight.place].reshape(weight.shape)
+            views[1][weight.name] = gradients[weight.place].reshape(weight.shape)
+        version = version or Version()
+        for layer, place in self._inner:
+            layer._attach(parameters[place], gradients[place], version)
         self._views, self._grad = views, gradients
-        self._version, self._handed_out = version or Version(), False
+        self._version, self._handed_out, self._moving = version, False, None
+        self._penalised = any(w.regularizer is not None or w.constraint is not None for w in self._weights_declared)
         self._theta = parameters  # last: it tells other threads that the rest is there
 
     def _initialize(self, parameters: Array) -> None:
         """Fill a buffer with initial values."""
         for stream, weight in enumerate(self._weights_declared):
-            values = weight.initializer(weight.shape, self._seed(), stream)
-            parameters[weight.offset : weight.offset + weight.size] = np.asarray(values).reshape(-1)
+            if weight.layer is self:
+                parameters[weight.place] = np.asarray(weight.initializer(weight.shape, self._seed(), stream)).reshape(
+                    -1
+                )
+        for layer, place in self._inner:
+            if layer._theta is None:
+                layer._initialize(parameters[place])
+            else:
+                parameters[place] = layer._theta
 
     def _allocate(self) -> None:
         if self._theta is None:

@@ -9,12 +9,14 @@ import numpy as np
 from recurra import _core, _errors, initializers
 from recurra.layers._options import engine_options
 from recurra.layers.base import Layer
+from recurra.layers.bptt import RecurrentPullback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from recurra._typing import Array, Shape
+    from recurra._typing import Array, Pullback, Shape
     from recurra.layers.parameters import Version
+    from recurra.layers.symbolic import SymbolicTensor
     from recurra.streaming import Stepper
 
 _AXES = ("batch", "time", "features")
@@ -39,6 +41,7 @@ class Recurrent(Layer):
     """
 
     input_axes: tuple[str, ...] | None = _AXES
+    carries = True
 
     def __init__(self, cell: str, arguments: dict[str, Any]) -> None:
         names = ("dtype", "name", "seed")
@@ -118,6 +121,10 @@ class Recurrent(Layer):
         """Return (batch, outputs) or, with return_sequences, (batch, time, outputs)."""
         time = (input_shape[1],) if self.return_sequences else ()
         return (input_shape[0], *time, self.output_size)
+
+    def compute_lengths(self, x: Array, lengths: Array | None) -> Array | None:
+        """Return the lengths as they are, with return_sequences; else None."""
+        return lengths if self.return_sequences else None
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -208,6 +215,64 @@ class Recurrent(Layer):
     ) -> tuple[Array, RecurrentPullback]:
         y, _, _, tape = self._taped(x, *self._start(len(x)), lengths, training, seed)
         return y, RecurrentPullback(self, tape, y.shape, self.learned_state)
+
+    def _apply_carried(
+        self, x: Array, lengths: Array | None, training: bool, seed: int, states: Any
+    ) -> tuple[Array, Any]:
+        h0, c0 = states or self._start(len(x))
+        y, *states = self._forward(x, h0, c0, lengths, training, seed)
+        return y, states
+
+    def _differentiate_carried(
+        self, x: Array, lengths: Array | None, training: bool, seed: int, states: Any
+    ) -> tuple[Array, RecurrentPullback, Any]:
+        h0, c0 = states or self._start(len(x))
+        y, hn, cn, tape = self._taped(x, h0, c0, lengths, training, seed)
+        return y, RecurrentPullback(self, tape, y.shape, self.learned_state and not states), (hn, cn)
+
+    # In a graph the initial states are further inputs, the final ones further outputs.
+
+    def _more_inputs(self, initial_state: Any = None) -> list[SymbolicTensor]:
+        if initial_state is None:
+            return []
+        states = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
+        count = self.stack * (2 if self.cell == "lstm" else 1)
+        if len(states) != count:
+            raise _errors.bad_value("initial_state", f"{count} placeholders", f"{len(states)}")
+        return states
+
+    def _output_shapes(self, input_shape: Shape) -> list[Shape]:
+        shapes = [self.compute_output_shape(input_shape)]
+        if self.return_state:
+            kinds = (self.state_size, self.units) if self.cell == "lstm" else (self.state_size,)
+            shapes += [(input_shape[0], size) for size in kinds] * self.stack
+        return shapes
+
+    def _node_lengths(self, inputs: list[Array], lengths: list[Any]) -> list[Any]:
+        states = len(self._output_shapes((None,) * 3)) - 1
+        return [self.compute_lengths(inputs[0], lengths[0]), *(None,) * states]
+
+    def _node_start(self, inputs: list[Array]) -> tuple[Array | None, Array | None]:
+        x, *states = inputs
+        return self._stacked("initial_state", states, len(x)) if states else self._start(len(x))
+
+    def _apply_node(self, inputs: list[Array], lengths: list[Any], training: bool, seed: int) -> list[Array]:
+        y, hn, cn = self._forward(inputs[0], *self._node_start(inputs), lengths[0], training, seed)
+        return [y, *self._states(hn, cn)] if self.return_state else [y]
+
+    def _differentiate_node(
+        self, inputs: list[Array], lengths: list[Any], training: bool, seed: int
+    ) -> tuple[list[Array], Pullback]:
+        given = len(inputs) > 1
+        y, hn, cn, tape = self._taped(inputs[0], *self._node_start(inputs), lengths[0], training, seed)
+        one = RecurrentPullback(self, tape, y.shape, self.learned_state and not given)
+
+        def pullback(dys: list[Array | None], *, need_dx: bool = True) -> list[Array | None]:
+            dstates = dys[1:] if any(dy is not None for dy in dys[1:]) else None
+            dx, states = one.with_states(dys[0], dstates, need_dx=need_dx)
+            return [dx, *states] if given else [dx]
+
+        return ([y, *self._states(hn, cn)] if self.return_state else [y]), pullback
 
     def _forward(self, *arguments: Any) -> tuple[Array, Array, Array | None]:
         """Run the engine on (x, h0, c0, lengths, training, seed)."""
@@ -300,78 +365,3 @@ class Recurrent(Layer):
         if len(chosen) == 1 and chosen[0] is not None:
             return np.ascontiguousarray(chosen[0])[None]
         return np.stack([np.zeros(shape, self.dtype) if state is None else state for state in chosen])
-
-
-class RecurrentPullback:
-    """Backpropagation through time for one call of a recurrent layer; used up by its first call unless told otherwise.
-
-    Notes
-    -----
-    Adds into the layer's gradients, so pullbacks of one layer belong to one thread. Uses the parameters of the call,
-    so use it before they change.
-    """
-
-    __slots__ = ("_layer", "_learned", "_shape", "_tape", "_used")
-
-    def __init__(self, layer: Recurrent, tape: _core.Tape, shape: tuple[int, ...], learned: bool) -> None:
-        self._layer, self._tape, self._shape, self._learned = layer, tape, shape, learned
-        self._used = False
-
-    def __call__(
-        self, dy: Array | None, dstates: Any = None, *, need_dx: bool = True, retain_graph: bool = False
-    ) -> Array | None:
-        """Return the gradient of the input, having added those of the parameters.
-
-        Parameters
-        ----------
-        dy : numpy.ndarray or None
-            Gradient of the outputs, in their shape; None for zero.
-        dstates : list of (numpy.ndarray or None), optional
-            Gradients of the final states, in the order in which ``return_state`` lists them.
-        need_dx : bool, default True
-            False saves the work and returns None.
-        retain_graph : bool, default False
-            True keeps what the call saved for another use (PyTorch's word), at the cost of a copy; otherwise it is
-            overwritten in place.
-
-        Returns
-        -------
-        numpy.ndarray or None
-            In the shape of the input, contiguous.
-
-        Raises
-        ------
-        ValueError
-            If it was used before without ``retain_graph=True``.
-        """
-        return self._run(dy, dstates, need_dx, retain_graph)[0]
-
-    def with_states(
-        self, dy: Array | None, dstates: Any = None, *, need_dx: bool = True, retain_graph: bool = False
-    ) -> tuple[Array | None, list[Array]]:
-        """Return the gradient of the input and those of the initial states, listed as ``initial_state`` is.
-
-        Parameters and effects as in a plain call.
-        """
-        dx, dh0, dc0 = self._run(dy, dstates, need_dx, retain_graph)
-        return dx, self._layer._states(dh0, dc0)
-
-    def _run(
-        self, dy: Array | None, dstates: Any, need_dx: bool, retain_graph: bool
-    ) -> tuple[Array | None, Array, Array | None]:
-        layer = self._layer
-        if self._used:
-            raise _errors.bad_value(
-                "pullback", "one that was not used yet", "a used one", "pass retain_graph=True before"
-            )
-        if dy is not None:
-            axes = ("batch", "time", "outputs") if len(self._shape) == 3 else ("batch", "outputs")
-            _errors.check_array("dy", dy, layer.dtype, axes, self._shape)
-        dh, dc = (None, None) if dstates is None else layer._stacked("dstates", dstates, self._shape[0])
-        dx, dh0, dc0 = self._tape.backward(dy, dh, dc, layer._engine_gradients, need_dx=need_dx, keep=retain_graph)
-        self._used = not retain_graph
-        if self._learned:
-            layer.gradients["h0"] += dh0.sum(axis=1)
-            if dc0 is not None:
-                layer.gradients["c0"] += dc0.sum(axis=1)
-        return dx, dh0, dc0

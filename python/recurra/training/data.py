@@ -1,4 +1,4 @@
-"""Samples in memory, and the batches made of them."""
+"""Samples in memory, checked, and the batches made of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from recurra import _errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from recurra._typing import Array
 
@@ -18,34 +18,68 @@ INFERENCE_BATCH = 256  # rows; enough to fill the engine, and outputs do not dep
 
 
 class Batch(NamedTuple):
-    """Some samples: inputs, targets (None for prediction) and lengths (None: all steps count)."""
+    """Some samples.
 
-    x: Array
-    y: Array | None
-    lengths: Array | None
+    Attributes
+    ----------
+    x : list of numpy.ndarray
+        One array for each input of the model.
+    y : list of numpy.ndarray
+        One for each output; empty for prediction.
+    lengths : list of (numpy.ndarray or None)
+        One for each input; None: all steps count.
+    weights : list of (numpy.ndarray or None)
+        One for each output: (samples,) or (samples, time); None: all weigh 1.
+    resets : numpy.ndarray, shape (samples,), or None
+        Where rows start a new sequence, so that carried states are reset; None: all do.
+    """
+
+    x: list[Array]
+    y: list[Array]
+    lengths: list[Array | None]
+    weights: list[Array | None]
+    resets: Array | None = None
+
+    @property
+    def rows(self) -> int:
+        """The number of samples."""
+        return len(self.x[0])
+
+    def stretches(self, steps: int) -> Iterator[Batch]:
+        """Yield the batch cut into stretches of time, for truncated backpropagation."""
+        time = max(a.shape[1] for a in self.x)
+        for start in range(0, time, steps):
+            part = slice(start, start + steps)
+            yield Batch(
+                [a[:, part] for a in self.x],
+                [a[:, part] for a in self.y],
+                [None if n is None else np.clip(n - start, 0, min(steps, time - start)) for n in self.lengths],
+                [w if w is None or w.ndim == 1 else w[:, part] for w in self.weights],
+            )
 
 
 class Samples:
-    """Inputs with their targets and lengths, checked, in the model's dtype.
+    """Inputs with their targets, lengths and weights, checked, in the model's dtype.
 
     Parameters
     ----------
-    x : numpy.ndarray, shape (samples, ...)
-        Inputs.
-    y : numpy.ndarray, shape (samples, ...), optional
-        Targets.
-    lengths : numpy.ndarray, shape (samples,), optional
-        Steps that count, int64.
+    x, y, lengths, weights
+        As in `Batch`, for all samples.
     """
 
-    def __init__(self, x: Array, y: Array | None, lengths: Array | None) -> None:
-        self.x, self.y, self.lengths = x, y, lengths
-        self.count = len(x)
+    def __init__(
+        self,
+        x: list[Array],
+        y: list[Array],
+        lengths: Sequence[Array | None],
+        weights: Sequence[Array | None] = (),
+    ) -> None:
+        self.x, self.y, self.lengths, self.weights = x, y, list(lengths), list(weights) or [None] * len(y)
+        self.count = len(x[0])
 
     def part(self, start: int, stop: int) -> Samples:
         """Return the samples from ``start`` to ``stop``, as views."""
-        rows = slice(start, stop)
-        return Samples(self.x[rows], *(None if a is None else a[rows] for a in (self.y, self.lengths)))
+        return Samples(*self.batch(slice(start, stop))[:4])
 
     def split(self, fraction: float) -> tuple[Samples, Samples]:
         """Return all but the last share of the samples, and that share."""
@@ -55,31 +89,35 @@ class Samples:
             raise _errors.bad_value("validation_split", "samples on both sides", repr(fraction), hint)
         return self.part(0, at), self.part(at, self.count)
 
-    def steps(self, batch_size: int) -> int:
-        """Return the number of batches, the last of which may be smaller."""
-        return -(-self.count // batch_size)
+    def batch(self, rows: slice) -> Batch:
+        """Return some samples as views."""
+        x, y, lengths, weights = (
+            [None if a is None else a[rows] for a in part] for part in (self.x, self.y, self.lengths, self.weights)
+        )
+        return Batch(x, y, lengths, weights)  # type: ignore[arg-type]
 
-    def batches(self, batch_size: int, order: Array | None = None) -> Iterator[Batch]:
-        """Yield all samples in batches, in order or in that of the indices given.
+    def batches(self, size: int, order: Array | None = None, first: int = 0) -> Iterator[Batch]:
+        """Yield the samples in batches from number ``first`` on, in order or in that of the indices given.
 
         Ordered batches are views; others are gathered into one set of buffers, each valid until the next batch.
         """
+        starts = range(first * size, self.count, size)
         if order is None:
-            for start in range(0, self.count, batch_size):
-                rows = slice(start, start + batch_size)
-                yield Batch(
-                    self.x[rows],
-                    None if self.y is None else self.y[rows],
-                    None if self.lengths is None else self.lengths[rows],
-                )
+            for start in starts:
+                yield self.batch(slice(start, start + size))
             return
-        size = min(batch_size, self.count)
-        x, y, lengths = (_Gathered(a, size) for a in (self.x, self.y, self.lengths))
-        for start in range(0, self.count, batch_size):
-            indices = order[start : start + batch_size]
-            rows_x = x.take(indices)
-            assert rows_x is not None
-            yield Batch(rows_x, y.take(indices), lengths.take(indices))
+        most = min(size, self.count)
+        x, y, lengths, weights = (
+            [_Gathered(a, most) for a in part] for part in (self.x, self.y, self.lengths, self.weights)
+        )
+        for start in starts:
+            rows = order[start : start + size]
+            yield Batch(
+                [a.take(rows) for a in x],  # type: ignore[misc]
+                [a.take(rows) for a in y],  # type: ignore[misc]
+                [a.take(rows) for a in lengths],
+                [a.take(rows) for a in weights],
+            )
 
 
 class _Gathered:
@@ -97,16 +135,32 @@ class _Gathered:
         return self.source.take(indices, axis=0, out=self.buffer[: len(indices)], mode="clip")
 
 
-def unpack(x: Any, lengths: Any) -> tuple[Any, Any]:
-    """Return inputs and lengths, which may come as the pair ``(x, lengths)``."""
-    if isinstance(x, tuple):
-        if len(x) != 2 or lengths is not None:
-            raise _errors.bad_value("x", "an array, or the pair (array, lengths)", f"a tuple of {len(x)}")
-        return x
-    return x, lengths
-
-
 def valid_steps(lengths: Array, time: int) -> Array:
     """Return the mask (samples, time) of the steps that lengths count."""
     mask: Array = np.arange(time) < lengths[:, None]
     return mask
+
+
+def pad(sequences: Sequence[Any], argument: str = "x") -> tuple[Array, Array]:
+    """Return sequences (time_i, ...) of different lengths as one array, padded with 0 at the end, and the lengths."""
+    arrays = [np.asarray(sequence) for sequence in sequences]
+    inner = {array.shape[1:] for array in arrays}
+    if len(inner) > 1 or any(array.ndim == 0 for array in arrays):
+        shapes = sorted(str(shape) for shape in inner)
+        raise _errors.bad_value(
+            argument, "sequences alike but for their lengths", f"steps of shapes {', '.join(shapes)}"
+        )
+    lengths = np.array([len(array) for array in arrays], np.int64)
+    padded = np.zeros((len(arrays), lengths.max(initial=0), *inner.pop()), np.result_type(*arrays))
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return padded, lengths
+
+
+def is_ragged(value: Any) -> bool:
+    """Return whether a list holds sequences of different lengths."""
+    if not isinstance(value, list | tuple) or len(value) < 2:
+        return False
+    if not all(hasattr(part, "__len__") and not isinstance(part, str) for part in value):
+        return False
+    return len({len(part) for part in value}) > 1

@@ -3,123 +3,123 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from recurra import _errors, _random
 from recurra.callbacks import CallbackList, ProgressBar
-from recurra.metrics.base import update_all
-from recurra.training.data import INFERENCE_BATCH, Batch
+from recurra.models.carry import Carry
 from recurra.training.interrupt import Guard
+from recurra.training.objective import RunningLogs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from recurra._typing import Array
-    from recurra.losses import Loss
-    from recurra.metrics import Metric
-    from recurra.training.data import Samples
+    from recurra.training.data import Batch
+    from recurra.training.sources import Source
     from recurra.training.trainer import Trainer
 
 
-class RunningLogs(Mapping[str, float]):
-    """Mean loss and metrics so far: numbers are made when read, so that a batch costs two additions."""
+class Plan(NamedTuple):
+    """What ``fit`` was asked for.
 
-    def __init__(self, metrics: Sequence[Metric]) -> None:
-        self.metrics = metrics
-        self.reset()
+    Attributes
+    ----------
+    epochs : range
+        Numbers of the epochs.
+    seed : int
+        With the epoch and the batch it decides the masks, and in the source the order of samples.
+    tbptt : int
+        Steps of a stretch of truncated backpropagation through time; 0: whole sequences.
+    validation_freq : int
+        Epochs from one validation to the next.
+    """
 
-    def reset(self) -> None:
-        """Forget all batches."""
-        self.total, self.weight = 0.0, 0
-        for metric in self.metrics:
-            metric.reset_state()
-
-    def add(self, loss: float, y_true: Array, y_pred: Array, lengths: Array | None = None) -> None:
-        """Take in a batch's mean loss, targets and outputs."""
-        weight = y_pred.size // y_pred.shape[-1] if lengths is None else int(lengths.sum())
-        self.total += loss * weight
-        self.weight += weight
-        update_all(self.metrics, y_true, y_pred, None, lengths)
-
-    def __getitem__(self, name: str) -> float:
-        if name == "loss":
-            return self.total / self.weight if self.weight else math.nan
-        for metric in self.metrics:
-            if metric.name == name:
-                return float(metric.result())
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(["loss", *(metric.name for metric in self.metrics)])
-
-    def __len__(self) -> int:
-        return 1 + len(self.metrics)
+    epochs: range
+    seed: int
+    tbptt: int
+    validation_freq: int
 
 
 def train_step(
-    model: Trainer, batch: Batch, seed: int, logs: RunningLogs, guard: Guard, place: tuple[int, int] = (0, 0)
+    model: Trainer,
+    batch: Batch,
+    seed: int,
+    logs: RunningLogs,
+    guard: Guard,
+    place: tuple[int, int] = (0, 0),
+    carry: Carry | None = None,
 ) -> None:
     """Move the model by one batch; on any error or interrupt it stays as it was.
 
     ``place`` is (epoch, batch), counted from 0, for the message about a loss that is not finite.
     """
-    outputs, pullback = model._differentiate(batch.x, batch.lengths, True, seed)
-    assert batch.y is not None
-    lengths = _output_lengths(model, batch)
-    if lengths is not None and not lengths.any():
+    outputs, lengths, pullback = model._taped(batch.x, batch.lengths, True, seed, carry)
+    if not _counts(outputs, lengths):
         return
-    loss, dy = model._loss.vjp(batch.y, outputs, lengths=lengths)
-    if not math.isfinite(loss):
-        where = _errors.first_not_finite("x", batch.x) or _errors.first_not_finite("y", batch.y)
-        raise _errors.not_finite(loss, place[0] + 1, place[1] + 1, where)
-    model.flat_gradients.fill(0.0)
-    pullback(dy, need_dx=False)
+    objective = logs.objective
+    values, dys = objective.vjp(batch, outputs, lengths)
+    total = objective.total(values)
+    if not math.isfinite(total):
+        raise _errors.not_finite(total, place[0] + 1, place[1] + 1, _suspect(batch))
+    model.zero_gradients()
+    pullback(dys, need_dx=False)
     guard.hold()
+    if model._penalised:
+        total += model._regularize()
     model._optimizer.step(model)
-    logs.add(loss, batch.y, outputs, lengths)
+    if model._penalised:
+        model._constrain()
+    logs.add(total, values, batch, outputs, lengths)
     guard.release()
 
 
-def evaluate(model: Trainer, samples: Samples, batch_size: int, logs: RunningLogs) -> dict[str, float]:
-    """Return loss and metrics over the samples, without changing the model."""
+def _counts(outputs: list[Array], lengths: list[Array | None]) -> bool:
+    """Return whether any row of an output counts."""
+    return any(
+        y.size and (steps is None or y.ndim < 3 or bool(steps.any())) for y, steps in zip(outputs, lengths, strict=True)
+    )
+
+
+def _suspect(batch: Batch) -> str:
+    """Return where the first value of the batch is that is not finite."""
+    named = [("x", a) for a in batch.x] + [("y", a) for a in batch.y]
+    named += [("sample_weight", a) for a in batch.weights if a is not None]
+    return next((where for name, a in named if (where := _errors.first_not_finite(name, a))), "")
+
+
+def evaluate(model: Trainer, source: Source, logs: RunningLogs) -> dict[str, float]:
+    """Return loss and metrics over an epoch of a source, without changing the model."""
     logs.reset()
-    loss: Loss = model._loss
-    for batch in samples.batches(batch_size):
-        assert batch.y is not None
-        lengths = _output_lengths(model, batch)
-        if lengths is None or lengths.any():
-            outputs = model._apply(batch.x, batch.lengths, False, 0)
-            logs.add(loss(batch.y, outputs, lengths=lengths), batch.y, outputs, lengths)
+    objective, carry = logs.objective, Carry() if source.carries else None
+    for batch in source.epoch(0):
+        if carry is not None:
+            carry.reset(batch.resets)
+        outputs, lengths = model._outputs(batch.x, batch.lengths, False, 0, carry)
+        if _counts(outputs, lengths):
+            values = objective.values(batch, outputs, lengths)
+            logs.add(objective.total(values) + model._penalty(), values, batch, outputs, lengths)
     return dict(logs)
 
 
-def run(
-    model: Trainer,
-    samples: Samples,
-    validation: Samples | None,
-    callbacks: CallbackList,
-    *,
-    batch_size: int,
-    epochs: range,
-    shuffle: bool,
-    seed: int,
-) -> None:
+def run(model: Trainer, source: Source, validation: Source | None, callbacks: CallbackList, plan: Plan) -> None:
     """Train for some epochs; seed, epoch and batch alone decide the order of samples and the masks."""
-    logs, validation_logs = RunningLogs(model.metrics), RunningLogs(model._fresh_metrics())
+    logs, validation_logs = RunningLogs(model._objective), RunningLogs(model._objective.fresh())
     model.stop_training = False
     try:
         with Guard() as guard:
             callbacks.call("on_train_begin")
             results: Mapping[str, float] = {}
-            for epoch in epochs:
+            for epoch in plan.epochs:
                 callbacks.call("on_epoch_begin", epoch)
                 logs.reset()
-                order = _random.permutation(seed, epoch, samples.count) if shuffle else None
-                _run_epoch(model, samples.batches(batch_size, order), callbacks, logs, guard, (seed, epoch))
+                _run_epoch(model, source, callbacks, logs, guard, plan, epoch)
                 results = dict(logs)
-                if validation is not None:
-                    measured = evaluate(model, validation, INFERENCE_BATCH, validation_logs)
+                if validation is not None and (epoch + 1) % plan.validation_freq == 0:
+                    measured = evaluate(model, validation, validation_logs)
                     results = {**results, **{f"val_{name}": value for name, value in measured.items()}}
                 callbacks.call("on_epoch_end", epoch, results)
                 if model.stop_training:
@@ -133,23 +133,50 @@ def run(
 
 def _run_epoch(
     model: Trainer,
-    batches: Iterator[Batch],
+    source: Source,
     callbacks: CallbackList,
     logs: RunningLogs,
     guard: Guard,
-    draw: tuple[int, int],
+    plan: Plan,
+    epoch: int,
 ) -> None:
-    seed, epoch = draw
-    epoch_seed = _random.derive(seed, _random.STREAM_STEP, epoch) if model.random else 0
-    seeds = _random.step_seeds(epoch_seed) if model.random else None
-    for number, batch in enumerate(batches):
+    seeds = _step_seeds(model, plan, epoch)
+    carry = Carry() if plan.tbptt or source.carries else None
+    for number, batch in enumerate(source.epoch(epoch)):
         for hook in callbacks.batch_begin:
             hook(number, logs)
-        train_step(model, batch, 0 if seeds is None else next(seeds), logs, guard, (epoch, number))
+        if carry is None:
+            train_step(model, batch, next(seeds), logs, guard, (epoch, number))
+        else:
+            carry.reset(batch.resets)
+            for stretch in batch.stretches(plan.tbptt) if plan.tbptt else (batch,):
+                train_step(model, stretch, next(seeds), logs, guard, (epoch, number), carry)
         for hook in callbacks.batch_end:
             hook(number, logs)
+        if model.stop_training:
+            break
 
 
-def _output_lengths(model: Trainer, batch: Batch) -> Array | None:
-    """Return the lengths of the outputs, None where all of them count."""
-    return batch.lengths if model.output_has_time else None
+def _step_seeds(model: Trainer, plan: Plan, epoch: int) -> Iterator[int]:
+    """Yield the seeds of an epoch's steps; zeros where nothing is random."""
+    if not model.random:
+        while True:
+            yield 0
+    yield from _random.step_seeds(_random.derive(plan.seed, _random.STREAM_STEP, epoch))
+
+
+def predict(model: Trainer, source: Source) -> list[Array]:
+    """Return the outputs for an epoch of a source, one array for each output of the model."""
+    parts = [model._outputs(batch.x, batch.lengths, False, 0)[0] for batch in source.epoch(0)]
+    if len(parts) == 1:
+        return parts[0]
+    return [_joined(list(output)) for output in zip(*parts, strict=True)]
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Return batches as one array; where their numbers of steps differ, padded with 0."""
+    time = {part.shape[1] for part in parts if part.ndim >= 3}
+    if len(time) > 1:
+        most = max(time)
+        parts = [np.pad(p, [(0, 0), (0, most - p.shape[1])] + [(0, 0)] * (p.ndim - 2)) for p in parts]
+    return np.concatenate(parts)

@@ -6,24 +6,21 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from recurra import _errors, _random
-from recurra.layers.base import Layer
+from recurra.training.data import INFERENCE_BATCH
+from recurra.training.runnable import Runnable
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
-    from recurra._typing import Array
     from recurra.callbacks import Callback, History
-    from recurra.losses import Loss
     from recurra.metrics import Metric
     from recurra.optimizers import Optimizer
-    from recurra.training.data import Samples
+    from recurra.training.objective import Compiled, Objective
 
 
-class Trainer(Layer):
+class Trainer(Runnable):
     """Base of the models.
 
     Attributes
@@ -32,22 +29,23 @@ class Trainer(Layer):
         Of the last ``fit``, also after an error or an interrupt.
     stop_training : bool
         Set by callbacks to end ``fit`` after the current epoch.
-    output_has_time : bool
-        Whether outputs are per time step, so that lengths decide which of them count.
     """
-
-    output_has_time = False
 
     def __init__(self, *, dtype: Any = "float32", name: str | None = None) -> None:
         super().__init__(dtype=dtype, name=name)
         self.history: History | None = None
         self.stop_training = False
         self.optimizer: Optimizer | None = None
-        self.loss: Loss | None = None
-        self.metrics: list[Metric] = []
+        self._compiled: Compiled | None = None
         self._training = threading.Lock()
 
-    def compile(self, optimizer: Any = "adam", loss: Any = "mse", metrics: Iterable[Any] | None = None) -> None:
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = "mse",
+        metrics: Any = None,
+        loss_weights: Any = None,
+    ) -> None:
         """Choose optimizer, loss and metrics.
 
         Parameters
@@ -56,35 +54,43 @@ class Trainer(Layer):
             A name from `recurra.optimizers` or an object.
         loss : str, Loss or callable, default "mse"
             A name from `recurra.losses`, an object, or a function ``f(y_true, y_pred) -> (mean loss, gradient of
-            y_pred)``.
+            y_pred)``; for several outputs also a list, or a dictionary by the outputs' names.
         metrics : iterable of (str or Metric), optional
-            Names from `recurra.metrics` or objects.
+            Names from `recurra.metrics` or objects; for several outputs a list of such, or a dictionary.
+        loss_weights : list or dict of float, optional
+            Of the outputs' losses in their sum; 1 by default.
 
         Raises
         ------
         TypeError, ValueError
             If a name is unknown; the model stays as it was.
         """
-        from recurra import losses, optimizers
-        from recurra import metrics as known_metrics
+        from recurra import optimizers
+        from recurra.training.objective import Compiled
 
-        chosen = [known_metrics.get(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics or ())]
-        self.optimizer, self.loss, self.metrics = optimizers.get(optimizer), losses.get(loss), chosen
+        compiled = Compiled(loss, metrics, loss_weights)
+        self.optimizer, self._compiled = optimizers.get(optimizer), compiled
 
     def fit(
         self,
         x: Any,
-        y: Any,
-        batch_size: int = 32,
+        y: Any = None,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: Any = "auto",
         callbacks: Iterable[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
         *,
         lengths: Any = None,
-        initial_epoch: int = 0,
+        tbptt: int | None = None,
         seed: int | None = None,
     ) -> History:
         """Train on samples.
@@ -92,9 +98,11 @@ class Trainer(Layer):
         Parameters
         ----------
         x : array_like, shape (samples, ...)
-            Inputs, of any real type; or the pair ``(x, lengths)``.
+            Inputs, of any real type: an array, a frame, a list of sequences of different lengths, or the pair ``(x,
+            lengths)``; a list or dictionary of such for several inputs. Or batches: a `recurra.data.Dataset`, or
+            any iterable of ``(x, y)`` or ``(x, y, sample_weight)``.
         y : array_like, shape (samples, ...)
-            Targets as the loss wants them.
+            Targets as the loss wants them; a list or dictionary for several outputs; none with batches.
         batch_size : int, default 32
             Samples of a step; the last batch of an epoch may be smaller.
         epochs : int, default 1
@@ -105,14 +113,27 @@ class Trainer(Layer):
             Called in order, after `History` and before the progress bar.
         validation_split : float, default 0.0
             Share of the samples, from their end and before shuffling, to validate on after each epoch.
-        validation_data : (x, y), optional
+        validation_data : (x, y), (x, y, sample_weight) or batches, optional
             Samples to validate on instead.
         shuffle : bool, default True
             Draw a new order of the samples for each epoch.
-        lengths : array_like of int, shape (samples,), optional
-            Steps to read of each sample; with outputs per step, later ones do not count.
+        class_weight : dict of int to float, optional
+            Weight of the loss of each class, 1 for those not named.
+        sample_weight : array_like, shape (samples,) or (samples, time), optional
+            Weight of the loss of each sample or step.
         initial_epoch : int, default 0
             Number of the first epoch.
+        steps_per_epoch : int, optional
+            Batches of an epoch; by default all there are.
+        validation_batch_size : int, optional
+            Samples computed at once in validation.
+        validation_freq : int, default 1
+            Validate after every so many epochs.
+        lengths : array_like of int, shape (samples,), optional
+            Steps to read of each sample; with outputs per step, later ones do not count.
+        tbptt : int, optional
+            Truncated backpropagation through time (Williams & Peng 1990): take an optimizer step for each stretch of
+            so many time steps; states are carried on, gradients are not. Needs outputs per step.
         seed : int, optional
             Of the order and of masks; by default from the global seed.
 
@@ -143,85 +164,89 @@ class Trainer(Layer):
         """
         from recurra.callbacks import CallbackList, History
         from recurra.callbacks.progress import for_verbose
-        from recurra.training import loop
+        from recurra.training import loop, sources
 
         self._require_compiled()
-        batch_size = _errors.check_integer("batch_size", batch_size, 1)
         last = _errors.check_integer("epochs", epochs, 0)
         planned = range(_errors.check_integer("initial_epoch", initial_epoch, 0), last)
-        split = _errors.check_rate("validation_split", validation_split)
-        shuffle = _errors.check_flag("shuffle", shuffle)
         seed = _random.next_seed() if seed is None else _errors.check_seed("seed", seed)
+        stretch = 0 if tbptt is None else _errors.check_integer("tbptt", tbptt, 1)
+        freq = _errors.check_integer("validation_freq", validation_freq, 1)
         bar = for_verbose(verbose)
-        samples, validation = self._samples(x, y, lengths), None
+        ask = sources.Request(self, batch_size, _errors.check_flag("shuffle", shuffle), seed, class_weight)
+        source, validation = ask.training(x, y, lengths, sample_weight, validation_split)
         if validation_data is not None:
-            validation = self._validation(validation_data)
-        elif split:
-            samples, validation = samples.split(split)
+            validation = ask.validation(validation_data, validation_batch_size)
+        if steps_per_epoch is not None:
+            source = sources.LimitedSource(source, _errors.check_integer("steps_per_epoch", steps_per_epoch, 1))
         history = History()
-        params = {"epochs": last, "steps": samples.steps(batch_size), "samples": samples.count, "verbose": verbose}
+        params = {"epochs": last, "steps": source.steps, "samples": source.count, "verbose": verbose}
         listed = CallbackList([history, *(callbacks or ()), *([bar] if bar else ())], self, params)
         with self._exclusively():
             self.history = history
-            loop.run(
-                self,
-                samples,
-                validation,
-                listed,
-                batch_size=batch_size,
-                epochs=planned,
-                shuffle=shuffle,
-                seed=seed,
-            )
+            loop.run(self, source, validation, listed, loop.Plan(planned, seed, stretch, freq))
         return history
 
-    def train_on_batch(self, x: Any, y: Any, *, lengths: Any = None, seed: int | None = None) -> float:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+        *,
+        lengths: Any = None,
+        seed: int | None = None,
+    ) -> Any:
         """Take one optimizer step and return the loss before it.
 
         Parameters
         ----------
-        x, y, lengths
+        x, y, sample_weight, class_weight, lengths
             As in `fit`; all of it is one batch.
+        return_dict : bool, default False
+            Return a dictionary of names to numbers.
         seed : int, optional
             Of the masks; by default each call draws new ones.
 
         Returns
         -------
-        float
-            The mean loss.
+        float, list of float or dict
+            The mean loss; with metrics the list of loss and metrics.
 
         Raises
         ------
         TypeError, ValueError, KeyboardInterrupt, RuntimeError
             As `fit` does.
         """
-        from recurra.training import loop
-        from recurra.training.data import Batch
+        from recurra.training import checking, loop
         from recurra.training.interrupt import Guard
+        from recurra.training.objective import RunningLogs, as_numbers
 
         self._require_compiled()
-        samples = self._samples(x, y, lengths)
+        batch = checking.samples(self, x, y, lengths, sample_weight, class_weight).batch(slice(None))
         seed = self._call_seed(seed, True)
-        logs = loop.RunningLogs(())
+        logs = RunningLogs(self._objective.fresh())
         with self._exclusively(), Guard() as guard:
-            loop.train_step(self, Batch(samples.x, samples.y, samples.lengths), seed, logs, guard)
-        return logs["loss"]
+            loop.train_step(self, batch, seed, logs, guard)
+        return as_numbers(logs, return_dict)
 
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: Any = "auto",
+        sample_weight: Any = None,
+        return_dict: bool = False,
         *,
         lengths: Any = None,
-        return_dict: bool = False,
     ) -> Any:
         """Return loss and metrics on samples.
 
         Parameters
         ----------
-        x, y, lengths
+        x, y, sample_weight, lengths
             As in `fit`.
         batch_size : int, optional
             Samples computed at once; results do not depend on it but for the last digits of a mean.
@@ -241,22 +266,19 @@ class Trainer(Layer):
             On wrong arguments.
         """
         from recurra.callbacks.progress import for_verbose, show_results
-        from recurra.training import loop
-        from recurra.training.data import INFERENCE_BATCH
+        from recurra.training import loop, sources
+        from recurra.training.objective import RunningLogs, as_numbers
 
         self._require_compiled()
-        size = _errors.check_integer("batch_size", INFERENCE_BATCH if batch_size is None else batch_size, 1)
         show = for_verbose(verbose) is not None
-        logs = loop.RunningLogs(self._fresh_metrics())
-        results = loop.evaluate(self, self._samples(x, y, lengths), size, logs)
+        ask = sources.Request(self, batch_size or INFERENCE_BATCH, False, 0, None)
+        source = ask.training(x, y, lengths, sample_weight, 0.0)[0]
+        results = loop.evaluate(self, source, RunningLogs(self._objective.fresh()))
         if show:
             show_results(results)
-        if return_dict:
-            return results
-        values = list(results.values())
-        return values if len(values) > 1 else values[0]
+        return as_numbers(results, return_dict)
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, *, lengths: Any = None) -> Array:
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, *, lengths: Any = None) -> Any:
         """Return the outputs for samples.
 
         Parameters
@@ -271,7 +293,7 @@ class Trainer(Layer):
         Returns
         -------
         numpy.ndarray
-            Of the model's dtype, one row per sample.
+            Of the model's dtype, one row per sample; a list of such for several outputs.
 
         Raises
         ------
@@ -283,15 +305,12 @@ class Trainer(Layer):
         Safe from several threads.
         """
         from recurra.callbacks.progress import for_verbose
-        from recurra.training.data import INFERENCE_BATCH
+        from recurra.training import loop, sources
 
         for_verbose(verbose)
-        size = _errors.check_integer("batch_size", INFERENCE_BATCH if batch_size is None else batch_size, 1)
-        samples = self._samples(x, None, lengths)
-        if samples.count <= size:
-            return self._apply(samples.x, samples.lengths, False, 0)
-        parts = [self._apply(batch.x, batch.lengths, False, 0) for batch in samples.batches(size)]
-        return np.concatenate(parts)
+        source = sources.Request(self, batch_size or INFERENCE_BATCH, False, 0, None).prediction(x, lengths)
+        outputs = loop.predict(self, source)
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
         """Print the layers with their output shapes and numbers of parameters.
@@ -329,7 +348,7 @@ class Trainer(Layer):
     # What the loop and files use
 
     def _require_compiled(self) -> None:
-        if self.optimizer is None or self.loss is None:
+        if self.optimizer is None or self._compiled is None:
             raise _errors.not_compiled()
 
     @property
@@ -338,15 +357,21 @@ class Trainer(Layer):
         return self.optimizer
 
     @property
-    def _loss(self) -> Loss:
-        assert self.loss is not None
-        return self.loss
+    def _objective(self) -> Objective:
+        assert self._compiled is not None
+        return self._compiled.objective(self.output_names)
 
-    def _fresh_metrics(self) -> list[Metric]:
-        """Return metrics of the same kind with a state of their own."""
-        from copy import deepcopy
+    @property
+    def loss(self) -> Any:
+        """The loss that `compile` chose; None before."""
+        return None if self._compiled is None else self._compiled.loss
 
-        return deepcopy(self.metrics)
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics that `compile` chose, of all outputs."""
+        if self._compiled is None:
+            return []
+        return [metric for metrics in self._objective.metrics for metric in metrics]
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
@@ -360,27 +385,4 @@ class Trainer(Layer):
 
     def _compiled_state(self) -> dict[str, Any]:
         """Return what `compile` chose, for copies."""
-        return {"optimizer": self.optimizer, "loss": self.loss, "metrics": self.metrics}
-
-    def _samples(self, x: Any, y: Any, lengths: Any, prefix: str = "") -> Samples:
-        """Return checked samples in the model's dtype, having built the model; ``y`` None: no targets."""
-        from recurra.training.data import Samples, unpack
-
-        x, lengths = unpack(x, lengths)
-        inputs = _errors.as_real(f"{prefix}x", x, self.dtype)
-        self.check_input(inputs, f"{prefix}x")
-        if not len(inputs):
-            raise _errors.bad_value(f"{prefix}x", "at least one sample", "none")
-        if lengths is not None:
-            if inputs.ndim < 3:
-                raise _errors.bad_value("lengths", "an input with a time axis", f"shape {inputs.shape}")
-            lengths = _errors.check_lengths(lengths, len(inputs), inputs.shape[1])
-        if y is not None:
-            shape = self.compute_output_shape(inputs.shape)
-            y = self._loss.prepare(y, tuple(size or 0 for size in shape), self.dtype)
-        return Samples(inputs, y, lengths)
-
-    def _validation(self, data: Any) -> Samples:
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            raise _errors.bad_type("validation_data", "the pair (x, y)", data, "x may be the pair (x, lengths)")
-        return self._samples(data[0], data[1], None, "validation ")
+        return {"optimizer": self.optimizer, "_compiled": self._compiled}

@@ -1,4 +1,4 @@
-"""Models made of layers."""
+"""A model that is a chain of layers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors, _random
 from recurra.layers.base import Layer
-from recurra.layers.parameters import Version
 from recurra.training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
     from typing import Self
 
     from recurra._typing import Array, Pullback, Shape
+    from recurra.models.carry import Carry
     from recurra.streaming import Stepper
 
 
@@ -69,7 +69,6 @@ class Sequential(Trainer):
     def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None) -> None:
         super().__init__(name=name)
         self.layers: list[Layer] = []
-        self._timed = 0  # layers from this index on get no lengths: there is no time axis any more
         self._seeds: list[int] = []  # what each layer adds to a call's seed
         for layer in layers or ():
             self.add(layer)
@@ -101,6 +100,11 @@ class Sequential(Trainer):
         name = self._unique(layer)
         if not self.layers:
             self.dtype, self.input_axes = layer.dtype, layer.input_axes
+            self.integer_input = layer.integer_input
+            if layer.merges:
+                raise _errors.bad_value(
+                    "layer", "a layer of one input", f"{layer.name!r}", "use Model(inputs, outputs)"
+                )
         layer.name, layer.owner = name, self
         self.layers.append(layer)
         self._seeds.append(self.leaves)
@@ -137,46 +141,15 @@ class Sequential(Trainer):
     def _build_layers(self) -> None:
         shape = self.input_shape
         assert shape is not None
-        timed = 0
-        for index, layer in enumerate(self.layers):
-            if timed == index and len(shape) == 3:
-                timed += 1
+        for layer in self.layers:
             try:
                 layer.build(shape)
                 shape = layer.compute_output_shape(shape)
             except ValueError as error:
                 raise ValueError(f"layer {layer.name!r}: {error}") from error
-        self._timed = timed
-        self.output_has_time = timed == len(self.layers) and len(shape) == 3
         self.random = any(layer.random for layer in self.layers)
         for layer in self.layers:
-            for weight in layer.weights_declared:
-                self.add_weight(f"{layer.name}.{weight.name}", weight.shape)
-
-    def _initialize(self, parameters: Array) -> None:
-        for layer, place in self._places():
-            if layer._theta is None:
-                layer._initialize(parameters[place])
-            else:
-                parameters[place] = layer._theta
-
-    def _attach(self, parameters: Array, gradients: Array, version: Version | None = None) -> None:
-        version = version or Version()
-        for layer, place in self._places():
-            layer._attach(parameters[place], gradients[place], version)
-        super()._attach(parameters, gradients, version)
-
-    def _hand_out(self) -> None:
-        super()._hand_out()
-        for layer in self.layers:
-            layer._hand_out()
-
-    def _places(self) -> Iterator[tuple[Layer, slice]]:
-        """Yield the layers with their parts of the flat buffers."""
-        start = 0
-        for layer in self.layers:
-            yield layer, slice(start, start + layer.size)
-            start += layer.size
+            self._adopt(layer, layer.name)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the last layer's output."""
@@ -239,16 +212,32 @@ class Sequential(Trainer):
         return _errors.resolve_lengths(lengths, mask, x.shape[0], x.shape[1])
 
     def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
-        for index, layer in enumerate(self.layers):
-            steps = lengths if index < self._timed else None
-            x = layer._apply(x, steps, training, _random.shifted(seed, self._seeds[index]))
-        return x
+        return self._run(x, lengths, training, seed)[0]
+
+    def _run(
+        self, x: Array, lengths: Array | None, training: bool, seed: int, carry: Carry | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return the output and the lengths that count in it."""
+        for layer, offset in zip(self.layers, self._seeds, strict=True):
+            after = layer.compute_lengths(x, lengths)
+            apply = layer._apply if carry is None else carry.apply(layer)
+            x, lengths = apply(x, lengths, training, _random.shifted(seed, offset)), after
+        return x, lengths
 
     def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
+        y, _, pullback = self._tape(x, lengths, training, seed)
+        return y, pullback
+
+    def _tape(
+        self, x: Array, lengths: Array | None, training: bool, seed: int, carry: Carry | None = None
+    ) -> tuple[Array, Array | None, Pullback]:
+        """Return the output, the lengths that count in it, and the pullback."""
         pullbacks: list[Pullback] = []
-        for index, layer in enumerate(self.layers):
-            steps = lengths if index < self._timed else None
-            x, pullback = layer._differentiate(x, steps, training, _random.shifted(seed, self._seeds[index]))
+        for layer, offset in zip(self.layers, self._seeds, strict=True):
+            after = layer.compute_lengths(x, lengths)
+            differentiate = layer._differentiate if carry is None else carry.differentiate(layer)
+            x, pullback = differentiate(x, lengths, training, _random.shifted(seed, offset))
+            lengths = after
             pullbacks.append(pullback)
         first = pullbacks[0]
 
@@ -257,7 +246,30 @@ class Sequential(Trainer):
                 dy = pullback(dy, need_dx=need_dx or pullback is not first)
             return dy
 
-        return x, chain
+        return x, lengths, chain
+
+    def compute_lengths(self, x: Array, lengths: Array | None) -> Array | None:
+        """Return the lengths that count in the output; see `Layer.compute_lengths`."""
+        if not any(layer.makes_lengths for layer in self.layers[1:]):
+            for layer in self.layers:
+                lengths = layer.compute_lengths(x, lengths)
+            return lengths
+        return self._run(x, lengths, False, 0)[1]
+
+    def _outputs(
+        self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
+    ) -> tuple[list[Array], list[Any]]:
+        y, steps = self._run(inputs[0], lengths[0], training, seed, carry)
+        return [y], [steps]
+
+    def _taped(
+        self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
+    ) -> tuple[list[Array], list[Any], Pullback]:
+        y, steps, pullback = self._tape(inputs[0], lengths[0], training, seed, carry)
+        return [y], [steps], lambda dys, *, need_dx=True: [pullback(dys[0], need_dx=need_dx)]
+
+    def _held(self) -> Sequence[Layer]:
+        return self.layers
 
     def _steppers(self, batch_size: int) -> Iterable[Stepper]:
         return [part for layer in self.layers for part in layer._steppers(batch_size)]
@@ -279,7 +291,7 @@ class Sequential(Trainer):
             raise _errors.bad_value("config", "a list of layers", config)
         model = cls(name=config.get("name"))
         for description in config["layers"]:
-            model.add(deserialize(description, {"Sequential": Sequential, **(custom_objects or {})}))
+            model.add(deserialize(description, custom_objects))
         return model
 
     def _like(self, dtype: str) -> Self:

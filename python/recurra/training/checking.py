@@ -1,0 +1,182 @@
+"""From what users pass as x, y, lengths and weights to checked samples in the model's dtype."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recurra import _errors
+from recurra.training.data import Batch, Samples, is_ragged, pad
+from recurra.training.objective import for_each
+
+if TYPE_CHECKING:
+    from recurra._typing import Array
+    from recurra.training.trainer import Trainer
+
+
+def samples(
+    model: Trainer,
+    x: Any,
+    y: Any,
+    lengths: Any = None,
+    sample_weight: Any = None,
+    class_weight: dict[int, float] | None = None,
+    prefix: str = "",
+) -> Samples:
+    """Return checked samples, having built the model; ``y`` None: no targets."""
+    names = model.input_names
+    inputs, steps = _inputs(model, x, lengths, f"{prefix}x")
+    for name, array in zip(names, inputs, strict=True):
+        if len(array) != len(inputs[0]):
+            raise _errors.bad_value(
+                f"{prefix}x", f"{len(inputs[0])} samples in every input", f"{len(array)} in {name!r}"
+            )
+    model.check_input(inputs if model.merges else inputs[0], f"{prefix}x")
+    if not len(inputs[0]):
+        raise _errors.bad_value(f"{prefix}x", "at least one sample", "none")
+    if y is None:
+        return Samples(inputs, [], steps)
+    targets = _targets(model, y, inputs)
+    weights = _weights(model, sample_weight, class_weight, targets)
+    return Samples(inputs, targets, steps, weights)
+
+
+def batch(model: Trainer, given: Any, class_weight: dict[int, float] | None = None, targets: bool = True) -> Batch:
+    """Return what a data set or generator yields, (x, y) or (x, y, sample_weight), as a checked batch."""
+    parts = given if isinstance(given, tuple | list) else (given,)
+    if not isinstance(given, tuple) and not targets:
+        parts = (given,)
+    if targets and len(parts) not in (2, 3):
+        raise _errors.bad_type("x", "batches (x, y) or (x, y, sample_weight)", given)
+    x, y, weight = (*parts, None, None)[:3]
+    if not targets:
+        # (x, lengths), or (x, y) of a data set for training whose y is not wanted
+        if isinstance(given, tuple) and not _is_lengths(y):
+            return samples(model, x, None).batch(slice(None))
+        return samples(model, given, None).batch(slice(None))
+    return samples(model, x, y, None, weight, class_weight).batch(slice(None))
+
+
+def _is_lengths(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
+
+
+def _inputs(model: Trainer, x: Any, lengths: Any, argument: str) -> tuple[list[Array], list[Array | None]]:
+    """Return an array and lengths for each input."""
+    if isinstance(x, tuple) and not (model.merges and len(x) == len(model.input_names) and lengths is None):
+        if len(x) != 2 or lengths is not None:
+            hint = "" if not model.merges else f"inputs come as a list: {', '.join(model.input_names)}"
+            raise _errors.bad_value(argument, "an array, or the pair (array, lengths)", f"a tuple of {len(x)}", hint)
+        x, lengths = x
+    if not model.merges:
+        if isinstance(x, dict):
+            x = for_each(argument, x, model.input_names)[0]
+        array, steps = _input(model, x, lengths, argument, model.integer_input)
+        return [array], [steps]
+    given = for_each(argument, x, model.input_names)
+    if not isinstance(x, dict | list | tuple):
+        raise _errors.bad_type(
+            argument, f"a list or dictionary of {len(given)} inputs", x, ", ".join(model.input_names)
+        )
+    counts = lengths if isinstance(lengths, list | tuple | dict) else [lengths, *(None,) * (len(given) - 1)]
+    pairs = [
+        _input(model, array, steps, f"{argument}[{name!r}]", integer)
+        for name, array, steps, integer in zip(
+            model.input_names, given, for_each("lengths", counts, model.input_names), model._integer_inputs, strict=True
+        )
+    ]
+    return [array for array, _ in pairs], [steps for _, steps in pairs]
+
+
+def _input(model: Trainer, x: Any, lengths: Any, argument: str, integer: bool) -> tuple[Array, Array | None]:
+    """Return one input in the model's dtype, ragged lists padded, and its lengths."""
+    if isinstance(x, tuple) and len(x) == 2 and lengths is None:
+        x, lengths = x
+    if is_ragged(x):
+        if lengths is not None:
+            raise _errors.bad_value("lengths", "none for a list of sequences", "some", "they are the sequences' own")
+        x, lengths = pad(x, argument)
+    array = as_input(argument, x, model.dtype, integer)
+    if lengths is not None:
+        if array.ndim < (2 if integer else 3):
+            raise _errors.bad_value("lengths", "an input with a time axis", f"shape {array.shape}")
+        lengths = _errors.check_lengths(lengths, len(array), array.shape[1])
+    return array, lengths
+
+
+def as_input(argument: str, value: Any, dtype: np.dtype[Any], integer: bool) -> Array:
+    """Return an array of the model's dtype, or of integers as they are."""
+    if not isinstance(value, np.ndarray | list | tuple | int | float):
+        from recurra.data import as_array
+
+        value = as_array(value, argument)
+    return _errors.check_integers(argument, np.asarray(value)) if integer else _errors.as_real(argument, value, dtype)
+
+
+def _targets(model: Trainer, y: Any, inputs: list[Array]) -> list[Array]:
+    """Return the targets of each output as its loss wants them."""
+    names = model.output_names
+    if len(names) > 1 and not isinstance(y, dict | list | tuple):
+        raise _errors.bad_type("y", f"a list or dictionary of {len(names)} targets", y, ", ".join(names))
+    shapes = model._target_shapes(inputs)
+    made = []
+    for name, target, loss, shape in zip(names, for_each("y", y, names), model._objective.losses, shapes, strict=True):
+        if is_ragged(target):
+            target = pad(target, "y")[0]
+        elif not isinstance(target, np.ndarray | list | tuple | int | float):
+            from recurra.data import as_array
+
+            target = as_array(target, "y")
+        try:
+            made.append(loss.prepare(target, shape, model.dtype))
+        except (TypeError, ValueError) as error:
+            if len(names) == 1:
+                raise
+            raise type(error)(f"output {name!r}: {error}") from error
+    return made
+
+
+def _weights(
+    model: Trainer, sample_weight: Any, class_weight: dict[int, float] | None, targets: list[Array]
+) -> list[Array | None]:
+    """Return the weights of each output's rows: those of samples or steps times those of classes."""
+    given = for_each("sample_weight", sample_weight, model.output_names)
+    if class_weight is not None and len(targets) > 1:
+        raise _errors.bad_value("class_weight", "a model with one output", f"{len(targets)}", "use sample_weight")
+    made: list[Array | None] = []
+    for weight, y in zip(given, targets, strict=True):
+        checked = None if weight is None else _sample_weight(weight, y, model.dtype)
+        if class_weight is not None:
+            classes = _class_weights(class_weight, y, model.dtype)
+            if checked is not None and checked.ndim < classes.ndim:
+                checked = checked[:, None]
+            checked = classes if checked is None else np.ascontiguousarray(checked * classes)
+        made.append(checked)
+    return made
+
+
+def _sample_weight(weight: Any, y: Array, dtype: np.dtype[Any]) -> Array:
+    array = _errors.as_real("sample_weight", weight, dtype)
+    fits = array.shape == y.shape[:1] or (array.ndim == 2 and array.shape == y.shape[:2])
+    if not fits:
+        expected = f"shape ({len(y)},)" + (f" or {y.shape[:2]}" if y.ndim > 1 else "")
+        raise _errors.bad_value("sample_weight", expected, f"{array.shape}", "one weight for each sample or step")
+    if not np.isfinite(array).all() or (array.size and array.min() < 0):
+        raise _errors.bad_value("sample_weight", "finite numbers of at least 0", "others")
+    return array
+
+
+def _class_weights(class_weight: Any, y: Array, dtype: np.dtype[Any]) -> Array:
+    """Return each row's weight by its class."""
+    if not isinstance(class_weight, dict) or not class_weight:
+        raise _errors.bad_type("class_weight", "a dictionary of class to weight", class_weight)
+    labels = y
+    if y.dtype.kind == "f":
+        labels = y.argmax(axis=-1) if y.shape[-1] > 1 else (y[..., 0] > 0.5).astype(np.int64)
+    most = max(int(labels.max(initial=0)), *(int(key) for key in class_weight))
+    table = np.ones(most + 1, dtype)
+    for key, value in class_weight.items():
+        number = _errors.check_integer("class_weight", key, 0)
+        table[number] = _errors.check_number("class_weight", value, 0.0, 1e30, "numbers of at least 0")
+    return np.asarray(table[labels])

@@ -1,0 +1,225 @@
+"""What compile chose: a loss and metrics for each output, as one number to minimise and several to look at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recurra import _errors
+from recurra.training.data import valid_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recurra._typing import Array
+    from recurra.losses import Loss
+    from recurra.metrics import Metric
+    from recurra.training.data import Batch
+
+
+class Objective:
+    """Losses and metrics of a model's outputs.
+
+    Parameters
+    ----------
+    losses : list of Loss
+        One for each output.
+    weights : list of float
+        Of the losses in their sum.
+    metrics : list of list of Metric
+        For each output.
+    names : list of str
+        Of the outputs; not shown if there is one.
+    """
+
+    def __init__(self, losses: list[Loss], weights: list[float], metrics: list[list[Metric]], names: list[str]) -> None:
+        self.losses, self.weights, self.metrics, self.names = losses, weights, metrics, names
+
+    def vjp(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> tuple[list[float], list[Array]]:
+        """Return the losses of the outputs, unweighted, and the gradients of their weighted sum."""
+        values, dys = [], []
+        for loss, factor, y, y_pred, weight, steps in zip(
+            self.losses, self.weights, batch.y, outputs, batch.weights, lengths, strict=True
+        ):
+            if weight is None and (steps is None or y_pred.ndim < 3):
+                value, dy = loss.vjp(y, y_pred)
+            else:
+                value, dy = loss.vjp(y, y_pred, weight, steps if y_pred.ndim >= 3 else None)
+            values.append(value)
+            dys.append(dy if factor == 1.0 else dy * np.asarray(factor, dy.dtype))
+        return values, dys
+
+    def values(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> list[float]:
+        """Return the losses of the outputs, unweighted."""
+        return self.vjp(batch, outputs, lengths)[0]
+
+    def total(self, values: Sequence[float]) -> float:
+        """Return the weighted sum of the losses."""
+        return math.fsum(factor * value for factor, value in zip(self.weights, values, strict=True))
+
+    def fresh(self) -> Objective:
+        """Return the same with metrics of their own."""
+        from copy import deepcopy
+
+        return Objective(self.losses, self.weights, deepcopy(self.metrics), self.names)
+
+
+class Compiled:
+    """What `compile` was given; the outputs it is for may not be known yet.
+
+    Parameters
+    ----------
+    loss, metrics, loss_weights
+        See `Trainer.compile`.
+    """
+
+    def __init__(self, loss: Any, metrics: Any, loss_weights: Any) -> None:
+        from recurra import losses
+        from recurra import metrics as known
+
+        self.loss = _mapped(losses.get, loss)
+        self.loss_weights = loss_weights
+        self.metrics = _mapped(known.get, [metrics] if isinstance(metrics, str) else metrics or [])
+        self._objective: tuple[list[str], Objective] | None = None
+
+    def objective(self, names: list[str]) -> Objective:
+        """Return loss and metrics for outputs of these names."""
+        if self._objective is None or self._objective[0] != names:
+            losses = for_each("loss", self.loss, names)
+            for name, loss in zip(names, losses, strict=True):
+                if loss is None or isinstance(loss, list):
+                    raise _errors.bad_value("loss", f"one for the output {name!r}", repr(loss), ", ".join(names))
+            weights = for_each("loss_weights", self.loss_weights, names, 1.0)
+            factors = [
+                1.0 if w is None else _errors.check_number("loss_weights", w, 0.0, 1e30, "numbers") for w in weights
+            ]
+            self._objective = list(names), Objective(losses, factors, self._metrics(names), list(names))
+        return self._objective[1]
+
+    def _metrics(self, names: list[str]) -> list[list[Metric]]:
+        """Return the metrics of each output; a flat list is for all of them."""
+        given = self.metrics
+        if isinstance(given, dict) or (len(names) > 1 and any(isinstance(one, list) for one in given)):
+            chosen = for_each("metrics", given, names)
+        else:
+            from copy import deepcopy
+
+            chosen = [given if index == 0 else deepcopy(given) for index in range(len(names))]
+        return [one if isinstance(one, list) else [] if one is None else [one] for one in chosen]
+
+
+def _mapped(resolve: Any, given: Any) -> Any:
+    """Return a structure of names and objects with each name resolved."""
+    if isinstance(given, dict):
+        return {name: _mapped(resolve, value) for name, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [_mapped(resolve, value) for value in given]
+    return None if given is None else resolve(given)
+
+
+def as_numbers(logs: Mapping[str, float], return_dict: bool) -> Any:
+    """Return logs as Keras does: a dictionary, a list, or the loss where it is alone."""
+    if return_dict:
+        return dict(logs)
+    values = list(logs.values())
+    return values if len(values) > 1 else values[0]
+
+
+class RunningLogs(Mapping[str, float]):
+    """Mean losses and metrics so far: numbers are made when read, so that a batch costs a few additions."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        several = len(objective.names) > 1
+        self._metrics: dict[str, Metric] = {}
+        for output, metrics in zip(objective.names, objective.metrics, strict=True):
+            for metric in metrics:
+                name = f"{output}_{metric.name}" if several else metric.name
+                while name in self._metrics:
+                    name += "_1"
+                self._metrics[name] = metric
+        self._losses = [f"{output}_loss" for output in objective.names] if several else []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.weight = 0
+        self.totals = [0.0] * (1 + len(self._losses))
+        for metric in self._metrics.values():
+            metric.reset_state()
+
+    def add(
+        self, total: float, values: Sequence[float], batch: Batch, outputs: list[Array], lengths: list[Any]
+    ) -> None:
+        """Take in a batch: mean losses, targets and outputs."""
+        weight = counted_rows(outputs[0], lengths[0])
+        self.weight += weight
+        self.totals[0] += total * weight
+        for index in range(len(self._losses)):
+            self.totals[index + 1] += values[index] * weight
+        if not self._metrics:
+            return
+        for output, metrics in enumerate(self.objective.metrics):
+            if metrics:
+                _update(metrics, batch.y[output], outputs[output], batch.weights[output], lengths[output])
+
+    def __getitem__(self, name: str) -> float:
+        if name == "loss":
+            return self.totals[0] / self.weight if self.weight else math.nan
+        if name in self._losses:
+            return self.totals[1 + self._losses.index(name)] / self.weight if self.weight else math.nan
+        return self._metrics[name].result()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["loss", *self._losses, *self._metrics])
+
+    def __len__(self) -> int:
+        return 1 + len(self._losses) + len(self._metrics)
+
+
+def counted_rows(y_pred: Array, lengths: Array | None) -> int:
+    """Return how many rows of outputs count: samples, or steps of samples."""
+    if lengths is not None and y_pred.ndim >= 3:
+        return int(lengths.sum())
+    return y_pred.size // y_pred.shape[-1] if y_pred.size else 0
+
+
+def _update(metrics: list[Metric], y: Array, y_pred: Array, weight: Array | None, lengths: Array | None) -> None:
+    """Give metrics the rows that count, and those for whole sequences all."""
+    lengths = lengths if y_pred.ndim >= 3 else None
+    rows: tuple[Array, Array, Array | None] | None = None
+    for metric in metrics:
+        if getattr(metric, "sequences", False):
+            metric.update_state(y, y_pred, weight, lengths=lengths)  # type: ignore[call-arg]
+            continue
+        if rows is None:
+            rows = _rows(y, y_pred, weight, lengths)
+        metric.update_state(*rows)
+
+
+def _rows(y: Array, y_pred: Array, weight: Array | None, lengths: Array | None) -> tuple[Array, Array, Array | None]:
+    """Return targets, outputs and weights as rows, one for each sample or step that counts."""
+    if weight is not None and y_pred.ndim >= 3:
+        weight = np.broadcast_to(weight if weight.ndim > 1 else weight[:, None], y_pred.shape[:2])
+    if lengths is not None:
+        valid = valid_steps(lengths, y_pred.shape[1])
+        return y[valid], y_pred[valid], None if weight is None else weight[valid]
+    flat = y_pred.reshape(-1, y_pred.shape[-1])
+    y = y.reshape(-1, y.shape[-1]) if y.ndim == y_pred.ndim else y.reshape(len(flat), *y.shape[y_pred.ndim - 1 :])
+    return y, flat, None if weight is None else weight.reshape(-1)
+
+
+def for_each(argument: str, given: Any, names: Sequence[str], default: Any = None) -> list[Any]:
+    """Return what is given for each output: alone (for all), as a list, or as a dictionary by name."""
+    if isinstance(given, dict):
+        for name in given:
+            _errors.check_choice(argument, name, names)
+        return [given.get(name, default) for name in names]
+    if isinstance(given, list | tuple) and len(names) > 1:
+        if len(given) != len(names):
+            raise _errors.bad_value(argument, f"{len(names)} entries", f"{len(given)}", ", ".join(names))
+        return list(given)
+    return [given] * len(names)

@@ -1,0 +1,61 @@
+"""How the training loop runs a model: lists of arrays, one for each input or output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from recurra.layers.base import Layer
+
+if TYPE_CHECKING:
+    from recurra._typing import Array, Pullback
+    from recurra.models.carry import Carry
+
+
+class Runnable(Layer):
+    """Base of `Trainer`: by default a model runs as the layer that it is.
+
+    Attributes
+    ----------
+    input_names, output_names : list of str
+        Keys of data that comes as a dictionary.
+    """
+
+    def __init__(self, *, dtype: Any = "float32", name: str | None = None) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.input_names, self.output_names = ["input"], ["output"]
+
+    @property
+    def _integer_inputs(self) -> list[bool]:
+        return [self.integer_input]
+
+    def _outputs(
+        self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
+    ) -> tuple[list[Array], list[Any]]:
+        """Return the outputs, and the lengths that count in each."""
+        x, steps = (inputs, lengths) if self.merges else (inputs[0], lengths[0])
+        return self._listed(self._apply(x, steps, training, seed), x, steps)
+
+    def _taped(
+        self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
+    ) -> tuple[list[Array], list[Any], Pullback]:
+        """Return the outputs, the lengths that count in each, and the function from lists to lists of gradients."""
+        x, steps = (inputs, lengths) if self.merges else (inputs[0], lengths[0])
+        y, pullback = self._differentiate(x, steps, training, seed)
+        single = not isinstance(y, list | tuple)
+
+        def backward(dys: list[Array], *, need_dx: bool = True) -> list[Array | None]:
+            dx = pullback(dys[0] if single else dys, need_dx=need_dx)
+            return dx if self.merges else [dx]
+
+        return *self._listed(y, x, steps), backward
+
+    def _listed(self, y: Any, x: Any, lengths: Any) -> tuple[list[Array], list[Any]]:
+        outputs = list(y) if isinstance(y, list | tuple) else [y]
+        steps = self.compute_lengths(x, lengths)
+        return outputs, [steps if output.ndim >= 3 else None for output in outputs]
+
+    def _target_shapes(self, inputs: list[Array]) -> list[tuple[int, ...]]:
+        """Return the shapes of the outputs for these inputs."""
+        shapes = [array.shape for array in inputs]
+        found = self._output_shapes(shapes if self.merges else shapes[0])
+        return [tuple(size or 0 for size in shape) for shape in found]
