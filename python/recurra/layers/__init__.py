@@ -66,7 +66,7 @@ def deserialize(description: Any, custom_objects: dict[str, type[Layer]] | None 
         raise _errors.bad_value("config", "a layer's class_name and config", description)
     name = _errors.check_choice("class_name", description.get("class_name"), known)
     try:
-        layer = known[name].from_config(description["config"])
+        layer: Layer = known[name].from_config(description["config"])
     except TypeError as error:
         raise _errors.bad_value("config", f"arguments of {name}", str(error)) from error
     layer.trainable = description.get("trainable", True)

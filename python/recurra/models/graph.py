@@ -88,7 +88,7 @@ def single(pullback: Pullback) -> Pullback:
 
 
 def to_config(model: Functional) -> dict[str, Any]:
-    """Return inputs, layers, calls and outputs for JSON; an array is ``[call, output]``, for an input ``[-1, input]``."""
+    """Return inputs, layers, calls and outputs for JSON: an array is ``[call, output]``, an input ``[-1, input]``."""
     from recurra.layers import serialize
 
     numbers = {id(node): index for index, node in enumerate(model.nodes)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
-from recurra.training.data import valid_steps
+from recurra.metrics.base import update_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,14 +164,14 @@ class RunningLogs(Mapping[str, float]):
             return
         for output, metrics in enumerate(self.objective.metrics):
             if metrics:
-                _update(metrics, batch.y[output], outputs[output], batch.weights[output], lengths[output])
+                update_all(metrics, batch.y[output], outputs[output], batch.weights[output], lengths[output])
 
     def __getitem__(self, name: str) -> float:
         if name == "loss":
             return self.totals[0] / self.weight if self.weight else math.nan
         if name in self._losses:
             return self.totals[1 + self._losses.index(name)] / self.weight if self.weight else math.nan
-        return self._metrics[name].result()
+        return float(self._metrics[name].result())
 
     def __iter__(self) -> Iterator[str]:
         return iter(["loss", *self._losses, *self._metrics])
@@ -185,31 +185,6 @@ def counted_rows(y_pred: Array, lengths: Array | None) -> int:
     if lengths is not None and y_pred.ndim >= 3:
         return int(lengths.sum())
     return y_pred.size // y_pred.shape[-1] if y_pred.size else 0
-
-
-def _update(metrics: list[Metric], y: Array, y_pred: Array, weight: Array | None, lengths: Array | None) -> None:
-    """Give metrics the rows that count, and those for whole sequences all."""
-    lengths = lengths if y_pred.ndim >= 3 else None
-    rows: tuple[Array, Array, Array | None] | None = None
-    for metric in metrics:
-        if getattr(metric, "sequences", False):
-            metric.update_state(y, y_pred, weight, lengths=lengths)  # type: ignore[call-arg]
-            continue
-        if rows is None:
-            rows = _rows(y, y_pred, weight, lengths)
-        metric.update_state(*rows)
-
-
-def _rows(y: Array, y_pred: Array, weight: Array | None, lengths: Array | None) -> tuple[Array, Array, Array | None]:
-    """Return targets, outputs and weights as rows, one for each sample or step that counts."""
-    if weight is not None and y_pred.ndim >= 3:
-        weight = np.broadcast_to(weight if weight.ndim > 1 else weight[:, None], y_pred.shape[:2])
-    if lengths is not None:
-        valid = valid_steps(lengths, y_pred.shape[1])
-        return y[valid], y_pred[valid], None if weight is None else weight[valid]
-    flat = y_pred.reshape(-1, y_pred.shape[-1])
-    y = y.reshape(-1, y.shape[-1]) if y.ndim == y_pred.ndim else y.reshape(len(flat), *y.shape[y_pred.ndim - 1 :])
-    return y, flat, None if weight is None else weight.reshape(-1)
 
 
 def for_each(argument: str, given: Any, names: Sequence[str], default: Any = None) -> list[Any]:
