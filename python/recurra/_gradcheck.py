@@ -86,8 +86,11 @@ class GradcheckResult:
 class _Case:
     """A layer in float64 with everything of a call but what is varied, and the projection that makes one number."""
 
-    def __init__(self, layer: Layer, x: Array, states: list[Array] | None, keywords: dict[str, Any], seed: int) -> None:
+    def __init__(self, layer: Layer, x: Any, states: list[Array] | None, keywords: dict[str, Any], seed: int) -> None:
         self.layer, self.x, self.states, self.keywords = layer, x, states, keywords
+        several = isinstance(x, list)
+        named = {f"x[{i}]": part for i, part in enumerate(x)} if several else {"x": x}
+        self.inputs = {name: part for name, part in named.items() if part.dtype.kind == "f"}
         outputs, _ = self.vjp()
         self.weights = [_projection(seed, number, y.shape) for number, y in enumerate(_as_list(outputs))]
 
@@ -99,19 +102,28 @@ class _Case:
         """Return the gradients that the layer says, by the names of `arrays`."""
         self.layer.zero_gradients()
         _, pullback = self.vjp()
-        states = {"dstates": self.weights[1:]} if len(self.weights) > 1 else {}
-        found: dict[str, Array] = {}
-        if self.states is None:
-            found["x"] = pullback(self.weights[0], **states)
+        if self.states is not None:
+            dx, dinitial = pullback.with_states(self.weights[0], *([self.weights[1:]] if self.weights[1:] else []))
+            found = {f"initial_state[{i}]": d for i, d in enumerate(dinitial)}
         else:
-            found["x"], dinitial = pullback.with_states(self.weights[0], **states)
-            found.update({f"initial_state[{i}]": d for i, d in enumerate(dinitial)})
+            found, dx = {}, self._pulled(pullback)
+        parts = {f"x[{i}]": d for i, d in enumerate(dx)} if isinstance(self.x, list) else {"x": dx}
+        found.update({name: parts[name] for name in self.inputs})
         return {**{name: d.copy() for name, d in self.layer.gradients.items()}, **found}
+
+    def _pulled(self, pullback: Any) -> Any:
+        """Return the gradient of the input(s): a recurrent layer's states come apart, other outputs as a list."""
+        if len(self.weights) == 1:
+            return pullback(self.weights[0])
+        if getattr(self.layer, "return_state", False):
+            return pullback(self.weights[0], self.weights[1:])
+        return pullback(self.weights)
 
     def arrays(self) -> Iterator[tuple[str, Array]]:
         """Yield what can be varied."""
-        yield from self.layer.parameters.items()
-        yield "x", self.x
+        fixed = {weight.name for weight in self.layer.weights_declared if not weight.trainable}
+        yield from ((name, array) for name, array in self.layer.parameters.items() if name not in fixed)
+        yield from self.inputs.items()
         for number, state in enumerate(self.states or ()):
             yield f"initial_state[{number}]", state
 
@@ -156,8 +168,8 @@ def gradcheck(
     ----------
     layer : Layer
         Any layer or model, also of one's own.
-    x : array_like
-        An input, converted to float64. Small shapes suffice: each element costs four forward passes.
+    x : array_like, or list of such
+        The input or inputs, converted to float64 (but for int64 arrays, which an Embedding reads). Small shapes suffice: each element costs four forward passes.
     initial_state : list of array_like, optional
         As in a call of a recurrent layer; checked too.
     tolerance : float, default 1e-7
@@ -197,8 +209,8 @@ def gradcheck(
     if not isinstance(layer, Layer):
         raise _errors.bad_type("layer", "a layer or model", layer)
     limit = None if max_elements is None else _errors.check_integer("max_elements", max_elements, 1)
-    inputs = np.array(_errors.as_real("x", x, np.dtype(np.float64)))
-    layer.ensure_built(inputs.shape)
+    inputs = [_double(part) for part in x] if layer.merges else _double(x)
+    layer.ensure_built([part.shape for part in inputs] if layer.merges else inputs.shape)
     double = layer.clone("float64")
     states = None if initial_state is None else [np.array(state, np.float64) for state in initial_state]
     case = _Case(double, inputs, states, {**_call_keywords(layer, seed), **keywords}, seed)
@@ -210,6 +222,11 @@ def gradcheck(
         numeric = np.array([case.difference(array, index) for index in indices])
         rows.append(_compare(name, analytic[name], indices, numeric, floor, tolerance))
     return GradcheckResult(rows, tolerance)
+
+
+def _double(x: Any) -> Array:
+    """Return a copy of an input in float64; integers stay, if it is a layer that reads such."""
+    return np.array(x if isinstance(x, np.ndarray) and x.dtype == np.int64 else _errors.as_real("x", x, np.dtype("f8")))
 
 
 def _call_keywords(layer: Layer, seed: int) -> dict[str, Any]:

@@ -47,15 +47,14 @@ class Functional(Model):
     def _wire(self) -> None:
         """Number all arrays of a run: inputs first, then each node's outputs."""
         slots = {id(tensor): index for index, tensor in enumerate(self.inputs)}
-        seeds, seed = {}, 0
-        for layer in self.layers:
-            seeds[id(layer)], seed = seed, seed + layer.leaves
+        self.leaves = 1  # as in a chain, the first call's number is 1; a layer called twice draws twice
         self._steps: list[tuple[Layer, list[int], int, int]] = []  # layer, places of its inputs, of its outputs, seed
         for node in self.nodes:
             first = len(slots)
             slots.update({id(tensor): first + index for index, tensor in enumerate(node.outputs)})
             places = [slots[id(tensor)] for tensor in node.inputs]
-            self._steps.append((node.layer, places, first, seeds[id(node.layer)]))
+            self._steps.append((node.layer, places, first, self.leaves))
+            self.leaves += node.layer.leaves
         self._places = len(slots)
         self._results = [slots[id(tensor)] for tensor in self.outputs]
 

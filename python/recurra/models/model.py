@@ -115,7 +115,6 @@ class Model(Trainer):
         for layer in layers:
             layer.owner = self
         self.layers = layers
-        self.leaves = sum(layer.leaves for layer in layers) or 1
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -48,6 +48,9 @@ class Batch(NamedTuple):
     def stretches(self, steps: int) -> Iterator[Batch]:
         """Yield the batch cut into stretches of time, for truncated backpropagation."""
         time = max(a.shape[1] for a in self.x)
+        if any(a.ndim < 2 or a.shape[1] != time for a in [*self.x, *self.y]):
+            hint = "return_sequences=True in all recurrent layers, and targets per step"
+            raise _errors.bad_value("tbptt", "a model with outputs per time step", "other targets", hint)
         for start in range(0, time, steps):
             part = slice(start, start + steps)
             yield Batch(

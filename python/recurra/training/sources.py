@@ -137,16 +137,18 @@ class Request:
     model : Trainer
         What the batches are for.
     batch_size : int or None
-        Samples of a batch; None: 32.
+        Samples of a batch; None: ``default_size``.
     shuffle, seed
         Whether and how to order samples.
     class_weight : dict or None
         See `Trainer.fit`.
     """
 
-    def __init__(self, model: Trainer, batch_size: Any, shuffle: bool, seed: int, class_weight: Any) -> None:
+    def __init__(
+        self, model: Trainer, batch_size: Any, shuffle: bool, seed: int, class_weight: Any, default_size: int = 32
+    ) -> None:
         self.model, self.given_size, self.class_weight = model, batch_size, class_weight
-        self.size = _errors.check_integer("batch_size", 32 if batch_size is None else batch_size, 1)
+        self.size = _errors.check_integer("batch_size", default_size if batch_size is None else batch_size, 1)
         self.shuffle, self.seed = shuffle, seed
 
     def training(

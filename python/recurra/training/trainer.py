@@ -271,7 +271,7 @@ class Trainer(Runnable):
 
         self._require_compiled()
         show = for_verbose(verbose) is not None
-        ask = sources.Request(self, batch_size or INFERENCE_BATCH, False, 0, None)
+        ask = sources.Request(self, batch_size, False, 0, None, INFERENCE_BATCH)
         source = ask.training(x, y, lengths, sample_weight, 0.0)[0]
         results = loop.evaluate(self, source, RunningLogs(self._objective.fresh()))
         if show:
@@ -308,7 +308,7 @@ class Trainer(Runnable):
         from recurra.training import loop, sources
 
         for_verbose(verbose)
-        source = sources.Request(self, batch_size or INFERENCE_BATCH, False, 0, None).prediction(x, lengths)
+        source = sources.Request(self, batch_size, False, 0, None, INFERENCE_BATCH).prediction(x, lengths)
         outputs = loop.predict(self, source)
         return outputs[0] if len(outputs) == 1 else outputs
 
