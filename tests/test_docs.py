@@ -20,6 +20,9 @@ NOT_IN_CI = {
     ".ci/run": "itself",
 }
 
+# Pages and modules whose examples need a package of an extra.
+NEEDS = {"docs/sklearn.md": "sklearn", "recurra.sklearn": "sklearn"}
+
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
@@ -48,6 +51,8 @@ def quick_start() -> list[str]:
 )
 def test_python_of_a_page_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
     """Blocks of a page share their names; a block followed by a text block must print that text."""
+    if name(page) in NEEDS:
+        pytest.importorskip(NEEDS[name(page)])
     monkeypatch.chdir(tmp_path)
     found = blocks(page)
     names: dict[str, object] = {"__name__": "__page__"}
@@ -103,6 +108,9 @@ def modules() -> list[str]:
 def test_examples_in_docstrings_run(module, tmp_path, monkeypatch):
     import recurra
 
+    package = ".".join(module.split(".")[:2])
+    if package in NEEDS:
+        pytest.importorskip(NEEDS[package])
     monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     threads = recurra.get_num_threads()

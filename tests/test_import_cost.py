@@ -47,6 +47,18 @@ print(before == (dict(os.environ), tasks()))
     assert run(code) == "True\n"
 
 
+def test_a_part_that_needs_an_extra_says_how_to_install_it():
+    code = """
+import sys
+sys.modules["sklearn"] = None
+try:
+    import recurra.sklearn
+except ModuleNotFoundError as error:
+    print(error.name, error)
+"""
+    assert run(code) == "sklearn recurra.sklearn needs scikit-learn; pip install 'recurra[sklearn]'\n"
+
+
 @pytest.mark.slow
 def test_import_costs_little_more_than_numpy():
     seconds("import numpy, recurra")  # byte code and page cache warm

@@ -1,0 +1,382 @@
+"""The classifier and the regressor: what they read, learn, keep and refuse."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import recurra
+from recurra.sklearn import RNNClassifier, RNNRegressor
+from recurra.sklearn.convergence import Convergence
+
+QUICK = {"learning_rate_init": 0.02, "random_state": 0, "tol": 0.01}
+# Training that ends after max_iter epochs, of its own will.
+FIXED = {"n_iter_no_change": np.inf, "random_state": 0}
+ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def sequences(count=60, time=8, features=2, seed=0):
+    """Sequences, and whether their first feature sums to more than zero."""
+    X = np.random.default_rng(seed).normal(size=(count, time, features))
+    return X, np.where(X[:, :, 0].sum(axis=1) > 0.0, "up", "down")
+
+
+def ragged(count=60, seed=0):
+    """Sequences of 3 to 8 steps, and their classes."""
+    X, _ = sequences(count, seed=seed)
+    X = [x[: 3 + number % 6] for number, x in enumerate(X)]
+    return X, [("up" if x[:, 0].sum() > 0.0 else "down") for x in X]
+
+
+# What they learn
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_classifier_learns_sequences(cell):
+    X, y = sequences()
+    classifier = RNNClassifier(cell, 8, **QUICK).fit(X, y)
+    assert classifier.score(X, y) >= 0.95
+    assert list(classifier.classes_) == ["down", "up"]
+    assert classifier.n_features_in_ == 2
+    assert classifier.n_iter_ == len(classifier.loss_curve_) < 200
+    assert classifier.loss_ == classifier.loss_curve_[-1]
+
+
+def test_a_classifier_learns_sequences_of_many_lengths():
+    X, y = ragged()
+    assert RNNClassifier("gru", 8, **QUICK).fit(X, y).score(X, y) >= 0.95
+
+
+def test_a_regressor_learns_numbers_far_from_zero():
+    X, _ = sequences()
+    y = 5000.0 + 100.0 * X[:, -3:, 1].sum(axis=1)
+    assert RNNRegressor("gru", 16, **QUICK).fit(X, y).score(X, y) >= 0.9
+
+
+@ignore_convergence
+def test_predictions_move_with_the_scale_of_the_targets():
+    """Relative tolerance 1e-9 in float64: targets are normalised, so that training is the same."""
+    X, _ = sequences()
+    y = X[:, :, 0].sum(axis=1)
+    settings = {**FIXED, "max_iter": 5, "dtype": "float64"}
+    plain = RNNRegressor(hidden_layer_sizes=4, **settings).fit(X, y).predict(X)
+    moved = RNNRegressor(hidden_layer_sizes=4, **settings).fit(X, 1000.0 * y + 7.0).predict(X)
+    np.testing.assert_allclose(moved, 1000.0 * plain + 7.0, rtol=1e-9)
+    raw = RNNRegressor(hidden_layer_sizes=4, normalize_y=False, **settings).fit(X, y + 7.0)
+    np.testing.assert_array_equal(raw.predict(X), raw.model_.predict(X)[:, 0])
+
+
+@ignore_convergence
+def test_predictions_have_the_axes_of_the_targets():
+    X, _ = sequences()
+    y = X[:, -1, :]
+    short = {**FIXED, "max_iter": 1}
+    assert RNNRegressor(**short).fit(X, y).predict(X).shape == (60, 2)
+    assert RNNRegressor(**short).fit(X, y[:, :1]).predict(X).shape == (60, 1)
+    assert RNNRegressor(**short).fit(X, y[:, 0]).predict(X).shape == (60,)
+
+
+@ignore_convergence
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_are_the_softmax_of_the_networks_outputs(classes):
+    """Absolute tolerance 1e-12: float64 in both."""
+    X, _ = sequences()
+    y = np.arange(60) % classes
+    classifier = RNNClassifier(max_iter=2, **FIXED).fit(X, y)
+    logits = classifier.model_.predict(X).astype(np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(classifier.predict_proba(X), expected, atol=1e-12)
+    np.testing.assert_allclose(classifier.predict_log_proba(X), np.log(expected), atol=1e-12)
+    decision = logits[:, 1] - logits[:, 0] if classes == 2 else logits
+    np.testing.assert_array_equal(classifier.decision_function(X), decision)
+    np.testing.assert_array_equal(classifier.predict(X), logits.argmax(axis=1))
+
+
+# What they read
+
+
+@ignore_convergence
+def test_rows_of_a_matrix_are_sequences():
+    X, y = sequences()
+    settings = {**FIXED, "max_iter": 3}
+    whole = RNNClassifier(**settings).fit(X, y)
+    rows = RNNClassifier(n_steps=8, **settings).fit(X.reshape(60, 16), y)
+    np.testing.assert_array_equal(rows.decision_function(X.reshape(60, 16)), whole.decision_function(X))
+    assert rows.n_features_in_ == 16
+    by_column = RNNClassifier(**settings).fit(X[:, :, 0], y)
+    of_one_feature = RNNClassifier(**settings).fit(X[:, :, :1], y)
+    np.testing.assert_array_equal(
+        by_column.decision_function(X[:, :, 0]), of_one_feature.decision_function(X[:, :, :1])
+    )
+    np.testing.assert_array_equal(
+        of_one_feature.decision_function(X[:, :, 0]), of_one_feature.decision_function(X[:, :, :1])
+    )
+
+
+@ignore_convergence
+def test_sequences_in_a_list_are_read_as_each_alone():
+    X, y = ragged()
+    classifier = RNNClassifier(bidirectional=True, max_iter=3, **FIXED).fit(X, y)
+    together = classifier.decision_function(X)
+    alone = [classifier.decision_function(x[None])[0] for x in X]
+    np.testing.assert_array_equal(together, alone)
+    objects = np.empty(60, object)
+    objects[:] = X
+    np.testing.assert_array_equal(classifier.decision_function(objects), together)
+    np.testing.assert_array_equal(classifier.decision_function([x.tolist() for x in X]), together)
+
+
+@ignore_convergence
+def test_sequences_of_one_variable_need_no_axis_of_features():
+    X, y = ragged()
+    settings = {**FIXED, "max_iter": 3}
+    flat = RNNClassifier(**settings).fit([x[:, 0] for x in X], y)
+    whole = RNNClassifier(**settings).fit([x[:, :1] for x in X], y)
+    np.testing.assert_array_equal(
+        flat.decision_function([x[:, 0] for x in X]), whole.decision_function([x[:, :1] for x in X])
+    )
+    of_one_length = [x[:3, 0] for x in X]  # a list that could be a matrix, but the fit decides
+    np.testing.assert_array_equal(flat.predict(of_one_length), whole.predict([x[:3, :1] for x in X]))
+
+
+@ignore_convergence
+def test_names_of_columns_are_kept_until_sequences_come():
+    pandas = pytest.importorskip("pandas")
+    X, y = sequences(time=3, features=1)
+    frame = pandas.DataFrame(X[:, :, 0], columns=["first", "second", "third"])
+    classifier = RNNClassifier(max_iter=1, **FIXED).fit(frame, y)
+    assert list(classifier.feature_names_in_) == ["first", "second", "third"]
+    assert not hasattr(classifier.fit(X, y), "feature_names_in_")
+
+
+# What scikit-learn does with them
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_search_over_units_in_a_pipeline_finds_the_larger_network():
+    X, _ = sequences(time=4)
+    y = X[:, :, 0].sum(axis=1)
+    pipeline = make_pipeline(StandardScaler(), RNNRegressor(n_steps=4, max_iter=30, **QUICK))
+    search = GridSearchCV(pipeline, {"rnnregressor__hidden_layer_sizes": [1, (16,)]}, cv=2)
+    search.fit(1000.0 * X.reshape(60, 8), y)
+    assert search.best_params_ == {"rnnregressor__hidden_layer_sizes": (16,)}
+    assert search.predict(1000.0 * X.reshape(60, 8)).shape == (60,)
+
+
+def test_folds_of_ragged_sequences_are_scored():
+    X, y = ragged(90)
+    scores = cross_val_score(RNNClassifier("gru", 8, **QUICK), X, y, cv=3)
+    assert scores.mean() >= 0.8
+
+
+@ignore_convergence
+def test_a_clone_shares_no_state_and_the_solver_stays_untouched():
+    X, y = sequences()
+    solver = recurra.optimizers.Adam(0.01)
+    classifier = RNNClassifier(solver=solver, max_iter=2, **FIXED).fit(X, y)
+    assert classifier.solver is solver
+    assert solver.iterations == 0
+    assert classifier.model_.optimizer.iterations == 4
+    copy = clone(classifier)
+    assert not hasattr(copy, "model_")
+    np.testing.assert_array_equal(copy.fit(X, y).predict_proba(X), classifier.predict_proba(X))
+    by_name = RNNClassifier(learning_rate_init=0.01, max_iter=2, **FIXED).fit(X, y)
+    np.testing.assert_array_equal(by_name.predict_proba(X), classifier.predict_proba(X))
+
+
+@ignore_convergence
+def test_a_pickle_predicts_and_goes_on_with_the_same_bits():
+    X, y = sequences()
+    classifier = RNNClassifier(dropout=0.2, max_iter=2, **FIXED).fit(X, y)
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    np.testing.assert_array_equal(
+        again.partial_fit(X, y).predict_proba(X), classifier.partial_fit(X, y).predict_proba(X)
+    )
+
+
+# Training
+
+
+@ignore_convergence
+def test_a_seed_repeats_for_any_number_of_threads():
+    X, y = sequences(count=200, time=20)
+    settings = {**FIXED, "max_iter": 3, "dropout": 0.2, "hidden_layer_sizes": (48, 48)}
+    threads = recurra.get_num_threads()
+    found = []
+    try:
+        for count in (1, 3, 1):
+            recurra.set_num_threads(count)
+            found.append(RNNClassifier(**settings).fit(X, y).decision_function(X))
+    finally:
+        recurra.set_num_threads(threads)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    other = RNNClassifier(**{**settings, "random_state": 1}).fit(X, y).decision_function(X)
+    assert not np.array_equal(found[0], other)
+
+
+@ignore_convergence
+def test_passes_one_by_one_are_a_fit_without_shuffling():
+    X, y = sequences()
+    fitted = RNNClassifier(shuffle=False, max_iter=3, **FIXED).fit(X, y)
+    passes = RNNClassifier(shuffle=False, **FIXED)
+    for _ in range(3):
+        passes.partial_fit(X, y, classes=["up", "down"])
+    np.testing.assert_array_equal(passes.predict_proba(X), fitted.predict_proba(X))
+    assert passes.n_iter_ == fitted.n_iter_ == 3
+    assert passes.loss_curve_ == fitted.loss_curve_
+
+
+@ignore_convergence
+def test_a_warm_start_goes_on_from_the_weights_there_are():
+    X, _ = sequences()
+    y = X[:, 0, 0]
+    regressor = RNNRegressor(warm_start=True, max_iter=5, learning_rate_init=0.01, **FIXED).fit(X, y)
+    first = regressor.loss_curve_[0]
+    regressor.fit(X, y)
+    assert len(regressor.loss_curve_) == 10
+    assert regressor.n_iter_ == 5
+    assert regressor.loss_curve_[5] < 0.9 * first
+    assert regressor.set_params(warm_start=False).fit(X, y).loss_curve_[0] == first
+
+
+@pytest.mark.parametrize("score", [False, True])
+def test_training_ends_after_epochs_without_improvement(score):
+    """The best value is of epoch 2; epochs 3 to 5 gain less than tol and are one more than the patience of 2."""
+    values = [1.0, 0.5, 0.495, 0.6, 0.5]
+
+    class Model:
+        stop_training, epoch = False, 0
+
+        def get_weights(self):
+            return [np.full(1, self.epoch)]
+
+        def set_weights(self, weights):
+            self.weights = weights
+
+    model = Model()
+    scores = iter(values)
+    stop = Convergence(0.01, 2, (lambda: -next(scores)) if score else None)
+    stop.set_model(model)
+    for model.epoch, value in enumerate(values, start=1):
+        assert not model.stop_training
+        stop.on_epoch_end(model.epoch, {"loss": 7.0 if score else value})
+    assert model.stop_training
+    assert stop.converged
+    assert stop.best == 0.495
+    stop.restore()
+    assert getattr(model, "weights", None) == ([np.full(1, 3)] if score else None)  # the lowest, though by little
+
+
+def test_early_stopping_keeps_the_best_scored_weights():
+    X, y = sequences(200)
+    settings = {"hidden_layer_sizes": 4, "early_stopping": True, "validation_fraction": 0.25, "random_state": 3}
+    classifier = RNNClassifier(learning_rate_init=0.05, n_iter_no_change=4, **settings)
+    held = []
+    classifier._split = lambda y: held.append(RNNClassifier._split(classifier, y)) or held[-1]
+    classifier.fit(X, y)
+    rows, scored = held[0]
+    assert len(scored) == 50
+    assert sorted([*rows, *scored]) == list(range(200))
+    assert classifier.score(X[scored], y[scored]) == classifier.best_validation_score_
+    assert classifier.best_validation_score_ == max(classifier.validation_scores_) > classifier.validation_scores_[-1]
+    assert len(classifier.validation_scores_) == classifier.n_iter_
+
+
+def test_the_end_of_max_iter_is_a_warning():
+    X, y = sequences()
+    with pytest.warns(ConvergenceWarning, match=r"^max_iter: expected convergence within 2 epochs, got .*; raise"):
+        RNNClassifier(max_iter=2, random_state=0).fit(X, y)
+
+
+# What they refuse
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"cell": "elman"}, "cell: expected one of 'lstm', 'gru', 'rnn', got 'elman'"),
+        ({"hidden_layer_sizes": ()}, "hidden_layer_sizes: expected at least one layer, got none"),
+        ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes: expected an integer from 1 to 2147483647, got 0"),
+        ({"hidden_layer_sizes": "8"}, "hidden_layer_sizes: expected an integer, got '8'"),
+        ({"solver": "lbfgs"}, "solver: expected one of "),
+        ({"learning_rate_init": 0.0}, "learning_rate_init: expected a positive number, got 0"),
+        ({"batch_size": 0}, "batch_size: expected an integer from 1"),
+        ({"max_iter": 0}, "max_iter: expected an integer from 1"),
+        ({"tol": -1.0}, "tol: expected a number of at least 0, got -1.0"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change: expected an integer from 1"),
+        ({"validation_fraction": 1.0}, "validation_fraction: expected a rate from 0 to below 1"),
+        ({"validation_fraction": 0.01, "early_stopping": True}, "validation_fraction: expected two samples or more"),
+        ({"validation_fraction": 0.0, "early_stopping": True}, "validation_fraction: expected more than 0"),
+        ({"dtype": "float16"}, "dtype: expected 'float32' or 'float64', got 'float16'"),
+        ({"bidirectional": 1}, "bidirectional: expected True or False, got 1"),
+        ({"n_steps": 3}, "n_steps: expected a divisor of the 8 columns of X, got 3"),
+        ({"loss": "hinge of nothing"}, "loss: expected one of "),
+        ({"normalize_y": None}, "normalize_y: expected True or False, got None"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_named_by_fit(arguments, text):
+    X, _ = sequences(features=1)
+    with pytest.raises((TypeError, ValueError), match="^" + re.escape(text)):
+        RNNRegressor(**arguments).fit(X[:, :, 0], X[:, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("X", "text"),
+    [
+        (np.zeros((2, 8, 3)), "X: expected 2 features, as fitted, got 3"),
+        (np.zeros((2, 8)), "X: expected shape (samples, time, features), got (2, 8)"),
+        ([np.zeros((2, 2)), np.zeros((3, 1))], "X: expected sequences of equally many features, got 1 and 2"),
+        ([np.zeros((2, 2)), np.zeros((0, 2))], "X: expected at least one step in each sequence, got none in sample 1"),
+        ([np.zeros((2, 2)), np.zeros(3)], "X: expected sequences (time, features), got some of 2 axes"),
+        ([[[0, 0], [1]], [[0, 0]]], "X: expected sequences of numbers (time, features), got one with uneven steps"),
+        ([np.zeros((2, 2)), np.full((1, 2), np.nan)], "Input X contains NaN"),
+        (np.zeros((2, 0, 2)), "X: expected at least one step and one feature, got shape (2, 0, 2)"),
+    ],
+)
+@ignore_convergence
+def test_input_that_does_not_suit_the_fit_is_named(X, text):
+    data, y = sequences()
+    classifier = RNNClassifier(max_iter=1, **FIXED).fit(data, y)
+    with pytest.raises(ValueError, match="^" + re.escape(text)):
+        classifier.predict(X)
+
+
+@ignore_convergence
+def test_sequences_are_refused_after_a_fit_on_rows():
+    X, y = sequences()
+    classifier = RNNClassifier(max_iter=1, **FIXED).fit(X[:, :, 0], y)
+    with pytest.raises(ValueError, match=r"^X: expected rows of 8 columns, as fitted, got sequences"):
+        classifier.predict(X)
+    with pytest.raises(ValueError, match="X has 7 features, but RNNClassifier is expecting 8"):
+        classifier.predict(X[:, :7, 0])
+
+
+def test_passes_say_what_they_need():
+    X, y = sequences()
+    with pytest.raises(ValueError, match=r"^classes: expected all classes in the first call of partial_fit, got None"):
+        RNNClassifier().partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"^y: expected classes among \['down'\], got \['up'\]"):
+        RNNClassifier().partial_fit(X, y, classes=["down"])
+    assert not hasattr(RNNRegressor(early_stopping=True), "partial_fit")
+    with pytest.raises(AttributeError) as caught:
+        RNNClassifier(early_stopping=True).partial_fit(X, y, classes=["up", "down"])
+    assert str(caught.value.__cause__) == "early_stopping: expected False for partial_fit, got True"
+    with pytest.raises(ValueError, match=r"^class_weight: expected a dict or None for partial_fit, got 'balanced'"):
+        RNNClassifier(class_weight="balanced").partial_fit(X, y, classes=["up", "down"])
+    regressor = RNNRegressor().partial_fit(X, X[:, 0, 0])
+    with pytest.raises(ValueError, match=r"^y: expected 1 outputs, as fitted, got 2"):
+        regressor.partial_fit(X, X[:, 0])
+    with pytest.raises(NotFittedError):
+        RNNRegressor().predict(X)
