@@ -41,12 +41,13 @@ Merge merge_of(const std::string& name) {
 
 // What a forward pass saved for one backward pass.
 template <class T>
-struct TypedTape {
+class TypedTape {
+ public:
   std::unique_ptr<StackRun<T>> run;
   std::atomic<bool> used{false};
 
   py::tuple backward(const py::object& dy, const py::object& dhn, const py::object& dcn, const py::object& gradients,
-                     bool need_dx, bool keep) {
+                     bool need_dx, bool keep, const py::object& dh) {
     const Config& c = run->config();
     const StackArguments<T>& a = run->arguments();
     const long states = c.layers * c.directions();
@@ -64,6 +65,7 @@ struct TypedTape {
     if (!dcn.is_none() && c.cell == kLstm)
       dcn_owner = input<T>("dcn", dcn, {states, a.batch, c.hidden}), g.dcn = static_cast<const T*>(dcn_owner.data());
     g.weights = output<T>("gradients", gradients, {run->parameter_count()});
+    if (!dh.is_none()) g.dh = output<T>("dh", dh, {states, a.batch, a.time, c.recurrent()});
     py::object dx = py::none(), dc0 = py::none();
     if (need_dx) {
       py::array_t<T> array({a.batch, a.time, c.input});
@@ -77,12 +79,31 @@ struct TypedTape {
       g.dc0 = array.mutable_data();
       dc0 = array;
     }
-    if (used.exchange(true))
-      throw py::value_error(
-          "tape: expected one that has not been used, got a used one; pass keep=True to its earlier uses");
+    take();
     run_without_gil([&](const Poll& poll) { return run->backward(g, keep, poll); });
     if (keep) used = false;
     return py::make_tuple(dx, dh0, dc0);
+  }
+
+  void trace(const py::object& h, const py::object& cell, const py::object& gates) {
+    const Config& c = run->config();
+    const StackArguments<T>& a = run->arguments();
+    const long states = c.layers * c.directions(), kinds = c.cell == kRnn ? 0 : c.cell == kLstm ? 4 : 3;
+    StackTrace<T> out;
+    out.h = output<T>("h", h, {states, a.batch, a.time, c.recurrent()});
+    if (c.cell == kLstm) out.c = output<T>("c", cell, {states, a.batch, a.time, c.hidden});
+    out.gates = output<T>("gates", gates, {states, a.batch, a.time, kinds, c.hidden});
+    take();
+    run_without_gil([&](const Poll& poll) { return run->trace(out, poll); });
+    used = false;
+  }
+
+ private:
+  // One use at a time, and none after one that did not keep.
+  void take() {
+    if (used.exchange(true))
+      throw py::value_error(
+          "tape: expected one that has not been used, got a used one; pass keep=True to its earlier uses");
   }
 };
 
@@ -258,12 +279,18 @@ void bind_recurrent(py::module_& m) {
       .def(
           "backward",
           [](Tape& t, const py::object& dy, const py::object& dhn, const py::object& dcn, const py::object& gradients,
-             bool need_dx, bool keep) {
-            return std::visit([&](auto& tape) { return tape->backward(dy, dhn, dcn, gradients, need_dx, keep); },
+             bool need_dx, bool keep, const py::object& dh) {
+            return std::visit([&](auto& tape) { return tape->backward(dy, dhn, dcn, gradients, need_dx, keep, dh); },
                               t.tape);
           },
           py::arg("dy").none(true), py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("gradients"),
-          py::kw_only(), py::arg("need_dx") = true, py::arg("keep") = false);
+          py::kw_only(), py::arg("need_dx") = true, py::arg("keep") = false, py::arg("dh") = py::none())
+      .def(
+          "trace",
+          [](Tape& t, const py::object& h, const py::object& c, const py::object& gates) {
+            std::visit([&](auto& tape) { tape->trace(h, c, gates); }, t.tape);
+          },
+          py::arg("h"), py::arg("c").none(true), py::arg("gates"));
 
   py::class_<Recurrent>(m, "Recurrent", py::is_final())
       .def(py::init(&make_recurrent), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"))

@@ -148,9 +148,20 @@ class Backward {
     start_dh(step);
     if (d_.plain() && !d_.config->layer_norm && !d_.zones_h() && !d_.config->projection && !d_.mask.data()) {
       plain_step(step);
+      keep_dh(step);
     } else {
       add_recurrent(step + 1, 0, d_.padded_recurrent / d_.g.lanes);
+      keep_dh(step);
       general_step(step);
+    }
+  }
+
+  void keep_dh(long step) {
+    if (!o_.total_dh.data) return;
+    for (long row = part_.row0; row < part_.row0 + part_.rows(d_.rows(step)); ++row) {
+      const T* dh = o_.dh.data() + row * d_.padded_recurrent;
+      T* to = o_.total_dh.data + d_.batch_row(row) * o_.total_dh.row + d_.output_time(row, step) * o_.total_dh.step;
+      std::copy(dh + unit0(), dh + std::max(unit0(), unit1(d_.recurrent)), to + unit0());
     }
   }
 

@@ -150,7 +150,8 @@ struct DirectionGradients {
   View<const T> dy;        // data null: zero
   const T* dhn = nullptr;  // [N, R]; null: zero
   const T* dcn = nullptr;
-  View<T> dx;  // data null: not wanted. Every active element is written
+  View<T> dx;        // data null: not wanted. Every active element is written
+  View<T> total_dh;  // (N, T, R): the whole gradient of each step's h; data null: not wanted
   T* dh0 = nullptr;
   T* dc0 = nullptr;
   T* weights = nullptr;  // the flat gradient vector: added to

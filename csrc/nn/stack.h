@@ -34,6 +34,15 @@ struct StackGradients {
   T* dh0 = nullptr;      // (L * D, N, R)
   T* dc0 = nullptr;      // (L * D, N, H)
   T* weights = nullptr;  // flat: added to
+  T* dh = nullptr;       // (L * D, N, T, R), zeroed by the caller: the whole gradient of every h; null: not wanted
+};
+
+// Where trace() writes; zeroed by the caller, so that steps behind a sample's end are 0.
+template <class T>
+struct StackTrace {
+  T* h = nullptr;      // (L * D, N, T, R), each h at the time of its output
+  T* c = nullptr;      // (L * D, N, T, H), LSTM only
+  T* gates = nullptr;  // (L * D, N, T, Q, H): i f g o of an LSTM (also where f = 1 - i), r z n of a GRU; RNN: Q = 0
 };
 
 // One pass over one batch. Kept alive, with training, as the tape of its backward pass.
@@ -48,6 +57,8 @@ class StackRun {
   bool forward_again(const T* x, T* y, const Poll& poll);
   // Uses up what forward saved, unless `keep`.
   bool backward(const StackGradients<T>& gradients, bool keep, const Poll& poll);
+  // Copies what forward saved. With training, and before a backward pass that used it up.
+  bool trace(const StackTrace<T>& out, const Poll& poll);
 
   const Config& config() const { return plan_->config(); }
   long parameter_count() const { return plan_->layout().size; }

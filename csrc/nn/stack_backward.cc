@@ -119,6 +119,10 @@ bool StackRun<T>::backward(const StackGradients<T>& given, bool keep, const Poll
       o.dhn = given.dhn ? given.dhn + i * batch * recurrent : nullptr;
       if (last.data() && layer == top) o.dhn = last.data() + direction * batch * recurrent;
       o.dh0 = given.dh0 ? given.dh0 + i * batch * recurrent : nullptr;
+      if (given.dh) {
+        const long sample = arguments_.time * recurrent;
+        o.total_dh = {given.dh + i * batch * sample, sample, recurrent, 1};
+      }
       if (d.lstm()) {
         o.dcn = given.dcn ? given.dcn + i * batch * c.hidden : nullptr;
         o.dc0 = given.dc0 ? given.dc0 + i * batch * c.hidden : nullptr;

@@ -88,7 +88,9 @@ class Tape:
         *,
         need_dx: bool = True,
         keep: bool = False,
+        dh: _Array | None = None,
     ) -> tuple[_Array | None, _Array, _Array | None]: ...
+    def trace(self, h: _Array, c: _Array | None, gates: _Array) -> None: ...
 
 def linear(weight: _Array, bias: _Array | None, x: _Array) -> _Array: ...
 def linear_backward(
