@@ -65,7 +65,7 @@ class TypedTape {
     if (!dcn.is_none() && c.cell == kLstm)
       dcn_owner = input<T>("dcn", dcn, {states, a.batch, c.hidden}), g.dcn = static_cast<const T*>(dcn_owner.data());
     g.weights = output<T>("gradients", gradients, {run->parameter_count()});
-    if (!dh.is_none()) g.dh = output<T>("dh", dh, {states, a.batch, a.time, c.recurrent()});
+    if (!dh.is_none()) g.dh = output<T>("dh", dh, state_shape());
     py::object dx = py::none(), dc0 = py::none();
     if (need_dx) {
       py::array_t<T> array({a.batch, a.time, c.input});
@@ -85,12 +85,18 @@ class TypedTape {
     return py::make_tuple(dx, dh0, dc0);
   }
 
+  // Of h at every step: (L * D, N, T, R).
+  Shape state_shape() const {
+    const Config& c = run->config();
+    return {c.layers * c.directions(), run->arguments().batch, run->arguments().time, c.recurrent()};
+  }
+
   void trace(const py::object& h, const py::object& cell, const py::object& gates) {
     const Config& c = run->config();
     const StackArguments<T>& a = run->arguments();
     const long states = c.layers * c.directions(), kinds = c.cell == kRnn ? 0 : c.cell == kLstm ? 4 : 3;
     StackTrace<T> out;
-    out.h = output<T>("h", h, {states, a.batch, a.time, c.recurrent()});
+    out.h = output<T>("h", h, state_shape());
     if (c.cell == kLstm) out.c = output<T>("c", cell, {states, a.batch, a.time, c.hidden});
     out.gates = output<T>("gates", gates, {states, a.batch, a.time, kinds, c.hidden});
     take();
@@ -285,6 +291,11 @@ void bind_recurrent(py::module_& m) {
           },
           py::arg("dy").none(true), py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("gradients"),
           py::kw_only(), py::arg("need_dx") = true, py::arg("keep") = false, py::arg("dh") = py::none())
+      .def_property_readonly(
+          "state_shape",
+          [](const Tape& t) {
+            return py::tuple(py::cast(std::visit([](const auto& tape) { return tape->state_shape(); }, t.tape)));
+          })
       .def(
           "trace",
           [](Tape& t, const py::object& h, const py::object& c, const py::object& gates) {

@@ -13,6 +13,7 @@ from recurra.layers.gru import GRU
 from recurra.layers.lstm import LSTM
 from recurra.layers.recurrent import Recurrent
 from recurra.layers.rnn import RNN
+from recurra.layers.trace import Trace
 
 SimpleRNN = RNN
 
@@ -30,6 +31,7 @@ __all__ = [
     "Layer",
     "Recurrent",
     "SimpleRNN",
+    "Trace",
     "deserialize",
     "serialize",
 ]

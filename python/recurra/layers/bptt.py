@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recurra import _core, _errors
+from recurra.layers import trace
 
 if TYPE_CHECKING:
     from recurra._typing import Array
@@ -65,6 +66,36 @@ class RecurrentPullback:
         dx, dh0, dc0 = self._run(dy, dstates, need_dx, retain_graph)
         return dx, self._layer._states(dh0, dc0)
 
+    def with_hidden(
+        self, dy: Array | None, dstates: Any = None, *, need_dx: bool = True, retain_graph: bool = False
+    ) -> tuple[Array | None, dict[str, Array]]:
+        """Return the gradient of the input and the whole gradient of the hidden state after every step.
+
+        The whole: through the outputs and through all later steps. Its norm over time shows how far back a loss is
+        felt (Bengio et al. 1994); see `recurra.plot.gradient_flow`.
+
+        Parameters and effects as in a plain call.
+
+        Returns
+        -------
+        dx : numpy.ndarray or None
+            In the shape of the input.
+        dh : dict of str to numpy.ndarray, shape (batch, time, outputs of a direction)
+            By layer and direction, ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...; 0 behind a sample's end.
+
+        Examples
+        --------
+        >>> import numpy as np, recurra
+        >>> layer = recurra.RNN(5)
+        >>> y, pullback = layer.vjp(np.ones((2, 7, 3), np.float32))
+        >>> dx, dh = pullback.with_hidden(np.ones_like(y))
+        >>> dh["l0"].shape, bool((dh["l0"][:, -1] == 1).all())
+        ((2, 7, 5), True)
+        """
+        with trace.hidden_gradients() as found:
+            dx = self._run(dy, dstates, need_dx, retain_graph)[0]
+        return dx, dict(zip(trace.suffixes(self._layer), found[0][1], strict=True))
+
     def _run(
         self, dy: Array | None, dstates: Any, need_dx: bool, retain_graph: bool
     ) -> tuple[Array | None, Array, Array | None]:
@@ -77,7 +108,10 @@ class RecurrentPullback:
             axes = ("batch", "time", "outputs") if len(self._shape) == 3 else ("batch", "outputs")
             _errors.check_array("dy", dy, layer.dtype, axes, self._shape)
         dh, dc = (None, None) if dstates is None else layer._stacked("dstates", dstates, self._shape[0])
-        dx, dh0, dc0 = self._tape.backward(dy, dh, dc, layer._engine_gradients, need_dx=need_dx, keep=retain_graph)
+        hidden = trace.wanted_buffer(layer, self._tape)
+        dx, dh0, dc0 = self._tape.backward(
+            dy, dh, dc, layer._engine_gradients, need_dx=need_dx, keep=retain_graph, dh=hidden
+        )
         self._used = not retain_graph
         if self._learned:
             layer.gradients["h0"] += dh0.sum(axis=1)

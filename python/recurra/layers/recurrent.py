@@ -10,6 +10,7 @@ from recurra import _core, _errors, initializers
 from recurra.layers._options import engine_options
 from recurra.layers.base import Layer
 from recurra.layers.bptt import RecurrentPullback
+from recurra.layers.trace import trace_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -206,6 +207,8 @@ class Recurrent(Layer):
         learned = self.learned_state and initial_state is None
         pullback = RecurrentPullback(self, tape, y.shape, learned)
         return ([y, *self._states(hn, cn)] if self.return_state else y), pullback
+
+    trace = trace_call
 
     def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
         return self._forward(x, *self._start(len(x)), lengths, training, seed)[0]

@@ -24,6 +24,37 @@ class Runnable(Layer):
         super().__init__(dtype=dtype, name=name)
         self.input_names, self.output_names = ["input"], ["output"]
 
+    def trace(self, x: Any, lengths: Any = None) -> dict[str, Any]:
+        """Return what every layer puts out for inference, recurrent layers with states and gates of every step.
+
+        Parameters
+        ----------
+        x, lengths
+            As in `predict`.
+
+        Returns
+        -------
+        dict of str to (numpy.ndarray, list of numpy.ndarray, or Trace)
+            By name, in the order of computing; inner models' layers as ``"model.layer"``; further calls of a shared
+            layer with a number. Recurrent layers have a `recurra.layers.Trace`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            On wrong arguments, or for a model with a ``__call__`` of its own.
+
+        Examples
+        --------
+        >>> import numpy as np, recurra
+        >>> model = recurra.Sequential([recurra.LSTM(20), recurra.Dense(5)])
+        >>> trace = model.trace(np.zeros((8, 30, 10)))
+        >>> trace["lstm"].h.shape, trace["dense"].shape
+        ((8, 30, 20), (8, 5))
+        """
+        from recurra.models.tracing import trace_model
+
+        return trace_model(self, x, lengths)
+
     @property
     def _integer_inputs(self) -> list[bool]:
         return [self.integer_input]
