@@ -148,7 +148,7 @@ class _Ahead:
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, args=(dataset,), name="recurra-prefetch", daemon=True)
-        self._thread.start()
+        self._started = False
 
     def _run(self, dataset: Any) -> None:
         for number in self._numbers:
@@ -168,7 +168,10 @@ class _Ahead:
                 return
 
     def take(self) -> Any:
-        """Return the next batch, or raise the error of its making."""
+        """Return the next batch, or raise the error of its making; the first call starts the thread."""
+        if not self._started:
+            self._started = True  # before the start: an interrupt within it leaves a thread to be ended
+            self._thread.start()
         with self._changed:
             while not self._ready:
                 self._changed.wait()
@@ -187,5 +190,6 @@ class _Ahead:
             self._closed = True
             self._ready.clear()
             self._changed.notify_all()
-        if self._thread is not threading.current_thread():
+        # not alive: never started, or interrupted in its start, when it ends by itself
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
