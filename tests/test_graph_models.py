@@ -85,7 +85,7 @@ def test_gradients_of_several_inputs_and_outputs_are_finite_differences():
 
 def test_an_output_without_a_gradient_costs_none():
     model = translating()
-    (first, second), pullback = model.vjp([X, Z])
+    (_, second), pullback = model.vjp([X, Z])
     model.zero_gradients()
     dx = pullback([None, np.ones_like(second)])
     assert dx[1] is None

@@ -102,11 +102,12 @@ class _Case:
         """Return the gradients that the layer says, by the names of `arrays`."""
         self.layer.zero_gradients()
         _, pullback = self.vjp()
-        if self.states is not None:
+        found: dict[str, Array] = {}
+        if self.states is None:
+            dx = self._pulled(pullback)
+        else:
             dx, dinitial = pullback.with_states(self.weights[0], *([self.weights[1:]] if self.weights[1:] else []))
             found = {f"initial_state[{i}]": d for i, d in enumerate(dinitial)}
-        else:
-            found, dx = {}, self._pulled(pullback)
         parts = {f"x[{i}]": d for i, d in enumerate(dx)} if isinstance(self.x, list) else {"x": dx}
         found.update({name: parts[name] for name in self.inputs})
         return {**{name: d.copy() for name, d in self.layer.gradients.items()}, **found}
@@ -169,7 +170,8 @@ def gradcheck(
     layer : Layer
         Any layer or model, also of one's own.
     x : array_like, or list of such
-        The input or inputs, converted to float64 (but for int64 arrays, which an Embedding reads). Small shapes suffice: each element costs four forward passes.
+        The input or inputs, converted to float64 but for int64 arrays, which an Embedding reads. Small shapes suffice:
+        each element costs four forward passes.
     initial_state : list of array_like, optional
         As in a call of a recurrent layer; checked too.
     tolerance : float, default 1e-7
@@ -209,7 +211,7 @@ def gradcheck(
     if not isinstance(layer, Layer):
         raise _errors.bad_type("layer", "a layer or model", layer)
     limit = None if max_elements is None else _errors.check_integer("max_elements", max_elements, 1)
-    inputs = [_double(part) for part in x] if layer.merges else _double(x)
+    inputs: Any = [_double(part) for part in x] if layer.merges else _double(x)
     layer.ensure_built([part.shape for part in inputs] if layer.merges else inputs.shape)
     double = layer.clone("float64")
     states = None if initial_state is None else [np.array(state, np.float64) for state in initial_state]
