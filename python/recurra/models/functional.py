@@ -34,9 +34,10 @@ class Functional(Model):
         super().__init__(name=name)
         self.inputs, self.input_names = graph.listed("inputs", inputs)
         self.outputs, names = graph.listed("outputs", outputs)
-        self.output_names = graph.distinct(names or [tensor.name for tensor in self.outputs])
         self.nodes: list[Node] = graph.sorted_nodes(self.inputs, self.outputs)
         self._claim(list(dict.fromkeys(node.layer for node in self.nodes)))
+        made_by = [tensor.node.layer.name if tensor.node else tensor.name for tensor in self.outputs]
+        self.output_names = graph.distinct(names or made_by)
         self.input_names = graph.distinct(self.input_names or [tensor.name or "input" for tensor in self.inputs])
         self.dtype = self.layers[0].dtype
         self.merges = len(self.inputs) > 1
