@@ -101,6 +101,25 @@ def test_probabilities_are_the_softmax_of_the_networks_outputs(classes):
     np.testing.assert_array_equal(classifier.predict(X), logits.argmax(axis=1))
 
 
+@ignore_convergence
+def test_the_network_is_what_the_arguments_say():
+    X, y = sequences()
+    arguments = {"bidirectional": True, "dropout": 0.25, "dtype": "float64", "max_iter": 1}
+    layers = RNNClassifier("gru", (8, 4), **arguments, **FIXED).fit(X, y).model_.layers
+    assert [type(layer).__name__ for layer in layers] == ["GRU", "Dropout", "GRU", "Dropout", "Dense"]
+    assert [layer.units for layer in layers if hasattr(layer, "units")] == [8, 4, 2]
+    assert [layers[0].directions, layers[2].directions] == [2, 2]
+    assert [layers[1].rate, layers[3].rate] == [0.25, 0.25]
+    assert {layer.dtype.name for layer in layers} == {"float64"}
+
+
+@ignore_convergence
+def test_targets_that_never_change_are_learned_as_they_are():
+    X, _ = sequences()
+    regressor = RNNRegressor(max_iter=1, solver="sgd", **FIXED).fit(X, np.full(60, 7.0))
+    assert np.abs(regressor.predict(X) - 7.0).max() <= 2.0  # the untrained network's outputs, around 7
+
+
 # What they read
 
 

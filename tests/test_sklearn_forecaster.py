@@ -66,6 +66,11 @@ def test_forecasts_have_the_form_of_the_series():
     assert flat.predict(3, X=[WAVE[:9], WAVE[:30]]).shape == (2, 3)
 
 
+def test_a_variable_that_never_changes_is_no_trouble():
+    forecaster = RNNForecaster(**SHORT).fit(np.stack([WAVE, np.full(260, 7.0)], axis=1), exog=np.ones(260))
+    assert np.isfinite(forecaster.predict(3, exog=np.ones(3))).all()
+
+
 def test_windows_do_not_cross_from_series_to_series():
     forecaster = RNNForecaster(**SHORT)
     forecaster.fit([WAVE[:20], WAVE[:30]])

@@ -108,7 +108,9 @@ class RecurrentEstimator(BaseEstimator):
         rate = _errors.check_number("learning_rate_init", self.learning_rate_init, 0.0, _LARGEST, "a positive number")
         if rate == 0.0:
             raise _errors.bad_value("learning_rate_init", "a positive number", "0")
-        return optimizers.OPTIMIZERS[_errors.check_choice("solver", self.solver, optimizers.OPTIMIZERS)](rate)
+        return optimizers.OPTIMIZERS[_errors.check_choice("solver", self.solver, optimizers.OPTIMIZERS)](
+            learning_rate=rate
+        )
 
     # The network
 

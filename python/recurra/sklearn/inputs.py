@@ -33,7 +33,7 @@ def read(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     suit what it learned.
     """
     sequences = None if reset else estimator._sequences
-    items = _items(X, plain=sequences is not True)
+    items = _items(X)
     if items is None and getattr(X, "ndim", 2) != 3 and sequences is not True:
         return _rows(estimator, validate_data(estimator, X, reset=reset, dtype=estimator.dtype), reset)
     if sequences is False:
@@ -71,11 +71,8 @@ def _rows(estimator: Any, array: Array, reset: bool) -> Sequences:
     return Sequences(array.reshape(len(array), steps, columns // steps), None)
 
 
-def _items(X: Any, plain: bool) -> list[Array] | None:
-    """Return the sequences of a list or of an array of objects; None if ``X`` is one array, also if said by lists.
-
-    ``plain`` says that one-dimensional sequences of one length are the rows of a matrix.
-    """
+def _items(X: Any) -> list[Array] | None:
+    """Return the sequences of a list or of an array of objects; None if ``X`` is a matrix, also as a list of rows."""
     listed = isinstance(X, list | tuple)
     if not listed and not (getattr(X, "ndim", 0) == 1 and getattr(X, "dtype", None) == np.dtype(object)):
         return None
@@ -87,7 +84,7 @@ def _items(X: Any, plain: bool) -> list[Array] | None:
     except ValueError:
         raise _errors.bad_value("X", "sequences of numbers (time, features)", "one with uneven steps") from None
     axes = {array.ndim for array in arrays}
-    if listed and plain and axes == {1} and len({len(array) for array in arrays}) == 1:
+    if listed and axes == {1} and len({len(array) for array in arrays}) == 1:
         return None
     if axes not in ({1}, {2}):
         hint = "of one variable also (time,)"
