@@ -1,4 +1,4 @@
-"""The first example of a simple recurrent network, as one writes it in Keras: 30 steps of 10 features in, 5 numbers out.
+"""The first example of a simple recurrent network, as in Keras: 30 steps of 10 features in, 5 numbers out.
 
     python examples/article_rnn.py
 
