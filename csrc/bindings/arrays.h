@@ -102,6 +102,27 @@ View<const T> strided(const char* name, const py::handle& object, const Shape& s
   return {static_cast<const T*>(a.data()), stride(0), stride(1), a.shape(2) > 1 ? stride(2) : 1};
 }
 
+// Rows of contiguous numbers, a stride apart; they may overlap, as the windows of a convolution do, for they are only
+// read.
+template <class T>
+struct Rows {
+  py::array owner;
+  const T* data;
+  long count, stride;
+};
+
+// A (rows, columns) array as rows, without a copy if its columns are contiguous and its rows go forward.
+template <class T>
+Rows<T> rows_of(const char* name, const py::handle& object, py::ssize_t columns) {
+  constexpr auto kSize = static_cast<py::ssize_t>(sizeof(T));
+  py::array a = typed<T>(name, object, {-1, columns});
+  const bool aligned = reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) == 0;
+  const bool contiguous = columns <= 1 || a.strides(1) == kSize;
+  if (!aligned || !contiguous || a.strides(0) < 0 || a.strides(0) % kSize != 0)
+    a = py::array_t<T, py::array::c_style>::ensure(a).attr("copy")();
+  return {a, static_cast<const T*>(a.data()), static_cast<long>(a.shape(0)), static_cast<long>(a.strides(0) / kSize)};
+}
+
 // True when a signal (Ctrl-C) waits; the Python error is set then.
 inline Poll signal_poll() {
   return [] {

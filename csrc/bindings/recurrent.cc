@@ -167,14 +167,14 @@ py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& we
 template <class T>
 py::array_t<T> linear_typed(const py::object& weight, const py::object& bias, const py::object& x) {
   const auto w = input<T>("weight", weight, {-1, -1});
-  const auto rows = input<T>("x", x, {-1, w.shape(1)});
-  Linear<T> a{static_cast<long>(rows.shape(0)),
+  const Rows<T> rows = rows_of<T>("x", x, w.shape(1));
+  Linear<T> a{rows.count,
               static_cast<long>(w.shape(1)),
               static_cast<long>(w.shape(0)),
               w.data(),
               nullptr,
-              rows.data(),
-              static_cast<long>(w.shape(1)),
+              rows.data,
+              rows.stride,
               nullptr};
   py::array_t<T, py::array::c_style> b;
   if (!bias.is_none()) b = input<T>("bias", bias, {a.outputs}), a.bias = b.data();
@@ -190,8 +190,8 @@ py::object linear_backward_typed(const py::object& weight, const py::object& x, 
   const auto w = input<T>("weight", weight, {-1, -1});
   LinearGradients<T> a{};
   a.inputs = w.shape(1), a.outputs = w.shape(0), a.weight = w.data();
-  const auto rows = input<T>("x", x, {-1, a.inputs});
-  a.rows = rows.shape(0), a.x = rows.data(), a.x_row = a.inputs;
+  const Rows<T> rows = rows_of<T>("x", x, a.inputs);
+  a.rows = rows.count, a.x = rows.data, a.x_row = rows.stride;
   const auto d = input<T>("dy", dy, {a.rows, a.outputs});
   a.dy = d.data(), a.dy_row = a.outputs;
   a.dweight = output<T>("dweight", dweight, {a.outputs, a.inputs});

@@ -34,8 +34,10 @@ def _normal(shape: tuple[int, ...], seed: int, stream: int, deviation: float) ->
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return the numbers of inputs and outputs."""
-    return (shape[-1], shape[0]) if len(shape) > 1 else (shape[0], shape[0])
+    """Return the numbers of inputs and outputs; of (filters, channels, kernel) the kernel counts in both."""
+    if len(shape) < 2:
+        return shape[0], shape[0]
+    return math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
 
 
 def zeros(shape: tuple[int, ...], seed: int, stream: int) -> Array:

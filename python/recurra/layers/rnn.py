@@ -7,12 +7,34 @@ from typing import Any
 from recurra.layers.recurrent import Recurrent
 
 
-class RNN(Recurrent):
+class _OfCells(type):
+    """Lets ``RNN(cell, ...)`` return the layer of that cell."""
+
+    @property
+    def __signature__(cls) -> Any:
+        from inspect import signature
+
+        whole = signature(cls.__init__)  # type: ignore[misc]  # the class's own is meant
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        first = arguments[0] if arguments else options.get("cell")
+        if cls is not RNN or first is None or hasattr(first, "__index__"):
+            return super().__call__(*arguments, **options)
+        from recurra.layers.stacked import of_cells
+
+        return of_cells(*arguments, **options)
+
+
+class RNN(Recurrent, metaclass=_OfCells):
     """Plain recurrent network (Elman 1990), with f = ``activation``::
 
         h' = f(W x + b + U h + c)
 
-    Keras calls it ``SimpleRNN``, which is an alias here.
+    Keras calls it ``SimpleRNN``, which is an alias here. As Keras's ``RNN`` it also takes cells in place of ``units``:
+    ``RNN(LSTMCell(20))`` is ``LSTM(20)``, a list of cells is a `RecurrentStack`, and a cell of one's own (see
+    `recurra.layers.Cell`) is run step by step; arguments are then ``return_sequences``, ``return_state`` and
+    ``go_backwards``.
 
     Parameters
     ----------
