@@ -159,6 +159,14 @@ _AXES = {
 }
 
 
+def check_axis(argument: str, axis: int, count: int) -> int:
+    """Return an axis of an array of ``count`` axes, counted from the first; never the batch axis."""
+    place = axis + count if axis < 0 else axis
+    if not 1 <= place < count:
+        raise bad_value(argument, f"an axis from 1 to {count - 1}, or from -{count - 1} to -1", f"{axis}")
+    return place
+
+
 def check_writeable(argument: str, value: Array) -> None:
     """Raise ValueError if ``value`` is read-only."""
     if not value.flags.writeable:
@@ -213,6 +221,19 @@ def lengths_of_mask(mask: object, batch: int, time: int) -> Array:
         hint = "a recurrent layer reads a prefix of each sample: move the padding to the end"
         raise bad_value("mask", "True values before all False ones", f"a gap in sample {row}", hint)
     return lengths
+
+
+def lengths_of_padding(counts: Array, lengths: Array | None, padding: str) -> Array:
+    """Return the lengths that the steps which count (batch, time) leave; ``padding`` says what the others hold."""
+    if lengths is not None:
+        counts = counts & (np.arange(counts.shape[1]) < lengths[:, None])
+    holes = counts[:, 1:] & ~counts[:, :-1]
+    if holes.any():
+        row, step = (int(index) for index in np.argwhere(holes)[0])
+        got = f"some before step {step + 1} of sample {row}"
+        raise bad_value("x", f"{padding} after all other steps", got, "pad at the end")
+    found: Array = counts.sum(axis=1, dtype=np.int64)
+    return found
 
 
 def resolve_lengths(lengths: object, mask: object, batch: int, time: int) -> Array | None:

@@ -5,50 +5,139 @@ from __future__ import annotations
 from typing import Any
 
 from recurra import _errors
+from recurra.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from recurra.layers.attention import AdditiveAttention, Attention
 from recurra.layers.base import Layer
+from recurra.layers.batch_normalization import BatchNormalization
 from recurra.layers.bidirectional import Bidirectional
 from recurra.layers.cell_rnn import CellRNN
 from recurra.layers.cells import CELLS, Cell, GRUCell, LSTMCell, SimpleRNNCell
 from recurra.layers.conv import Conv1D
 from recurra.layers.dense import Dense
 from recurra.layers.dropout import Dropout
+from recurra.layers.embedding import Embedding
 from recurra.layers.gru import GRU
+from recurra.layers.joining import Concatenate, Dot
 from recurra.layers.lstm import LSTM
+from recurra.layers.masking import Masking
+from recurra.layers.merging import Add, Average, Maximum, Minimum, Multiply, Subtract
+from recurra.layers.noise import GaussianDropout, GaussianNoise, SpatialDropout1D
+from recurra.layers.normalization import LayerNormalization
+from recurra.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from recurra.layers.recurrent import Recurrent
+from recurra.layers.resampling import Cropping1D, UpSampling1D, ZeroPadding1D
+from recurra.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from recurra.layers.rnn import RNN
 from recurra.layers.stacked import RecurrentStack, StackedRNNCells
+from recurra.layers.time_distributed import TimeDistributed
 from recurra.layers.trace import Trace
 
 SimpleRNN = RNN
 
 # Every layer that a file may name, by its class's name.
-LAYERS: dict[str, type[Layer]] = {layer.__name__: layer for layer in (RNN, LSTM, GRU, Bidirectional, Dense, Dropout)}
-LAYERS.update({layer.__name__: layer for layer in (Conv1D, Attention, AdditiveAttention, RecurrentStack, CellRNN)})
+LAYERS: dict[str, type[Layer]] = {
+    layer.__name__: layer
+    for layer in (
+        RNN,
+        LSTM,
+        GRU,
+        Bidirectional,
+        Dense,
+        Dropout,
+        Conv1D,
+        Attention,
+        AdditiveAttention,
+        RecurrentStack,
+        CellRNN,
+        Activation,
+        Add,
+        Average,
+        AveragePooling1D,
+        BatchNormalization,
+        Concatenate,
+        Cropping1D,
+        Dot,
+        ELU,
+        Embedding,
+        Flatten,
+        GaussianDropout,
+        GaussianNoise,
+        GlobalAveragePooling1D,
+        GlobalMaxPooling1D,
+        LayerNormalization,
+        LeakyReLU,
+        Masking,
+        MaxPooling1D,
+        Maximum,
+        Minimum,
+        Multiply,
+        Permute,
+        ReLU,
+        RepeatVector,
+        Reshape,
+        Softmax,
+        SpatialDropout1D,
+        Subtract,
+        TimeDistributed,
+        UpSampling1D,
+        ZeroPadding1D,
+    )
+}
 
 __all__ = [
-    "CELLS",
+    "ELU",
     "GRU",
     "LAYERS",
     "LSTM",
     "RNN",
+    "Activation",
+    "Add",
     "AdditiveAttention",
     "Attention",
+    "Average",
+    "AveragePooling1D",
+    "BatchNormalization",
     "Bidirectional",
     "Cell",
     "CellRNN",
+    "Concatenate",
     "Conv1D",
+    "Cropping1D",
     "Dense",
+    "Dot",
     "Dropout",
+    "Embedding",
+    "Flatten",
     "GRUCell",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "LSTMCell",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "Masking",
+    "MaxPooling1D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Permute",
+    "ReLU",
     "Recurrent",
     "RecurrentStack",
+    "RepeatVector",
+    "Reshape",
     "SimpleRNN",
     "SimpleRNNCell",
+    "Softmax",
+    "SpatialDropout1D",
     "StackedRNNCells",
+    "Subtract",
+    "TimeDistributed",
     "Trace",
+    "UpSampling1D",
+    "ZeroPadding1D",
     "deserialize",
     "serialize",
 ]

@@ -101,6 +101,8 @@ class Correlation:
 
 def _windows(flat: Array, width: int, pitch: int) -> Array:
     """Return the stretches of a vector that begin every ``pitch`` elements, as rows of a read-only view."""
+    if flat.size < width:
+        return np.empty((0, width), flat.dtype)  # a batch of no samples
     return sliding_window_view(flat, width)[::pitch]
 
 

@@ -88,6 +88,8 @@ class Layer(Parameterized):
     integer_input: bool = False
     # Whether x is a list of arrays, as Add takes; lengths, input shapes and gradients are lists then too.
     merges: bool = False
+    # Whether it must know the sizes of all axes but the batch, as Flatten does, and not just the features.
+    sized: bool = False
     # Whether compute_lengths reads the values of x, as Masking does, and not just its shape.
     makes_lengths: bool = False
     # Whether it has states that truncated backpropagation carries from one stretch of a sequence to the next:
@@ -123,7 +125,7 @@ class Layer(Parameterized):
         if self.merges:
             shape: Any = _check_input_shapes(input_shape)
         else:
-            shape = _check_input_shape(input_shape, self.input_axes)
+            shape = _check_input_shape(input_shape, self.input_axes, self.integer_input)
         if self.built and self._features not in (None, shape[-1]):
             known = f"{self._features} features, as layer {self.name!r} was built"
             raise _errors.bad_value("input_shape", known, f"{shape[-1]}", "make a new layer")
@@ -289,7 +291,8 @@ class Layer(Parameterized):
         if self._theta is None:
             with building:
                 if not self.built:
-                    self.build([_open(part) for part in shape] if self.merges else _open(shape))
+                    opened = [_open(part, self.sized) for part in (shape if self.merges else [shape])]
+                    self.build(opened if self.merges else opened[0])
                 self._allocate()
 
     @property
@@ -364,9 +367,9 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _open(shape: tuple[int, ...]) -> Shape:
-    """Return a shape with nothing but the number of features fixed."""
-    return (None,) * (len(shape) - 1) + shape[-1:]
+def _open(shape: tuple[int, ...], sized: bool) -> Shape:
+    """Return a shape with nothing but the number of features fixed, or with all but the batch."""
+    return (None, *shape[1:]) if sized else (None,) * (len(shape) - 1) + shape[-1:]
 
 
 def _check_input_shapes(shapes: object) -> list[Shape]:
@@ -375,14 +378,14 @@ def _check_input_shapes(shapes: object) -> list[Shape]:
     return [_check_input_shape(shape, None) for shape in shapes]
 
 
-def _check_input_shape(shape: object, axes: tuple[str, ...] | None) -> Shape:
+def _check_input_shape(shape: object, axes: tuple[str, ...] | None, integers: bool = False) -> Shape:
     if not isinstance(shape, tuple | list) or not shape:
         raise _errors.bad_type("input_shape", "a tuple such as (batch, time, features)", shape)
     if axes is not None and len(shape) != len(axes):
         hint = "the batch axis comes first; None where any size will do"
         raise _errors.bad_value("input_shape", f"{len(axes)} axes ({', '.join(axes)})", f"{tuple(shape)}", hint)
     sizes = [None if size is None else _errors.check_integer("input_shape", size, 0) for size in shape]
-    if sizes[-1] is None or sizes[-1] < 1:
+    if not integers and (sizes[-1] is None or sizes[-1] < 1):
         hint = "the last axis is the number of features"
         raise _errors.bad_value("input_shape", "a last axis of at least 1", f"{tuple(shape)}", hint)
     return tuple(sizes)

@@ -180,7 +180,7 @@ class FusedCell(Cell):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        options = {name: value for name, value in self.fused.arguments.items() if name not in self._LAYERS_OWN}
+        options = {name: value for name, value in self.fused.get_config().items() if name not in self._LAYERS_OWN}
         return {**options, "name": self.name if self.named else None}
 
     def layer(self, **options: Any) -> Recurrent:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recurra import _errors, initializers
-from recurra.layers import _pointwise
+from recurra import _errors
+from recurra.layers import _arguments, _pointwise
 from recurra.layers._correlation import Correlation
 from recurra.layers._scores import silence
 from recurra.layers.base import Layer
@@ -109,6 +109,7 @@ class Conv1D(Layer):
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
+        arguments = locals()
         super().__init__(dtype=dtype, name=name, seed=seed)
         self.name = "conv1d" if name is None else self.name
         self.filters = _errors.check_integer("filters", filters, 1)
@@ -124,8 +125,7 @@ class Conv1D(Layer):
             raise _errors.bad_value("dilation_rate", "1 with strides above 1", repr(dilation_rate))
         self.activation = _pointwise.resolve("activation", activation)
         self.use_bias = _errors.check_flag("use_bias", use_bias)
-        self.kernel_initializer = initializers.check("kernel_initializer", kernel_initializer)
-        self.bias_initializer = initializers.check("bias_initializer", bias_initializer)
+        self.weight_options = _arguments.resolved(arguments)
 
     @property
     def span(self) -> int:
@@ -145,9 +145,10 @@ class Conv1D(Layer):
         self._outputs(self.input_shape[1])
         shape = (self.filters, features // self.groups, self.kernel_size)
         width = shape[1] * shape[2]
-        self.add_weight("weight", shape, self.kernel_initializer, width=width)
-        if self.use_bias:
-            self.add_weight("bias", (self.filters,), self.bias_initializer, width=width)
+        shapes = {"kernel": shape, **({"bias": (self.filters,)} if self.use_bias else {})}
+        for kind, size in shapes.items():
+            name, start = "weight" if kind == "kernel" else kind, self.weight_options[f"{kind}_initializer"]
+            self.add_weight(name, size, start, width=width, **_arguments.of_weight(self.weight_options, kind))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, outputs, filters)."""
@@ -185,8 +186,7 @@ class Conv1D(Layer):
             "groups": self.groups,
             "activation": _pointwise.config(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer,
-            "bias_initializer": self.bias_initializer,
+            **_arguments.serialized(self.weight_options),
         }
 
     # The verbs

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recurra import _core, _errors, activations, initializers
+from recurra import _core, _errors
+from recurra.layers import _arguments, _pointwise
 from recurra.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ class Dense(Layer):
         Have b.
     kernel_initializer, bias_initializer : str or callable, default "glorot_uniform" and "zeros"
         Of W and b; see `recurra.initializers`.
+    kernel_regularizer, bias_regularizer : str or object, optional
+        Penalties on W and b; see `recurra.regularizers`.
+    activity_regularizer : None
+        In Keras's place: outputs cannot be penalised here.
+    kernel_constraint, bias_constraint : str or object, optional
+        On W and b; see `recurra.constraints`.
     seed : int, optional
         For initial values.
     dtype : {"float32", "float64"}, default "float32"
@@ -64,28 +71,32 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: None = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         *,
         seed: int | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
+        arguments = locals()
         super().__init__(dtype=dtype, name=name, seed=seed)
         self.units = _errors.check_integer("units", units, 1)
         self.use_bias = _errors.check_flag("use_bias", use_bias)
-        softmax = activations.Activation("softmax")
-        given = activation == "softmax" or (isinstance(activation, tuple | list) and activation[:1] == ["softmax"])
-        self.activation = softmax if given else activations.resolve("activation", activation)
-        self.kernel_initializer = initializers.check("kernel_initializer", kernel_initializer)
-        self.bias_initializer = initializers.check("bias_initializer", bias_initializer)
+        self.activation = _pointwise.resolve("activation", activation)
+        self.weight_options = _arguments.resolved(arguments)
 
     def build(self, input_shape: Shape) -> None:
         """Declare the parameters for inputs (batch, ..., features); see `Layer.build`."""
         super().build(input_shape)
         assert self.input_shape is not None
         features = self.input_shape[-1] or 0
-        self.add_weight("weight", (self.units, features), self.kernel_initializer, width=features)
-        if self.use_bias:
-            self.add_weight("bias", (self.units,), self.bias_initializer, width=features)
+        shapes = {"kernel": (self.units, features), **({"bias": (self.units,)} if self.use_bias else {})}
+        for kind, shape in shapes.items():
+            name, start = "weight" if kind == "kernel" else kind, self.weight_options[f"{kind}_initializer"]
+            self.add_weight(name, shape, start, width=features, **_arguments.of_weight(self.weight_options, kind))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape with ``units`` in place of the features."""
@@ -96,10 +107,9 @@ class Dense(Layer):
         return {
             **super().get_config(),
             "units": self.units,
-            "activation": "softmax" if self.activation.name == "softmax" else list(self.activation),
+            "activation": _pointwise.config(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer,
-            "bias_initializer": self.bias_initializer,
+            **_arguments.serialized(self.weight_options),
         }
 
     def __call__(self, x: Array) -> Array:
@@ -128,12 +138,7 @@ class Dense(Layer):
         rows = x.reshape(-1, x.shape[-1])
         weights = self._views[0]
         z = _core.linear(weights["weight"], weights.get("bias"), rows)
-        name, alpha, beta = self.activation
-        if name == "softmax":
-            z = _core.softmax(z)
-        elif name != "identity":
-            z = _core.activation(name, alpha, beta, z)
-        return rows, z
+        return rows, _pointwise.forward(self.activation, z)
 
     def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
         return self._linear(x)[1].reshape(*x.shape[:-1], self.units)
@@ -145,17 +150,9 @@ class Dense(Layer):
         def pullback(dy: Array, *, need_dx: bool = True) -> Array | None:
             axes = ("batch", *("axis",) * (len(shape) - 2), "outputs")
             _errors.check_array("dy", dy, self.dtype, axes, shape)
-            dz = self._activation_backward(y, np.ascontiguousarray(dy).reshape(y.shape))
+            dz = _pointwise.backward(self.activation, y, np.ascontiguousarray(dy).reshape(y.shape))
             weight, gradients = self._views[0]["weight"], self._views[1]
             dx = _core.linear_backward(weight, rows, dz, gradients["weight"], gradients.get("bias"), need_dx)
             return None if dx is None else dx.reshape(x.shape)
 
         return y.reshape(shape), pullback
-
-    def _activation_backward(self, y: Array, dy: Array) -> Array:
-        name, alpha, beta = self.activation
-        if name == "identity":
-            return dy
-        if name == "softmax":
-            return _core.softmax_backward(y, dy)
-        return _core.activation_backward(name, alpha, beta, y, dy)

@@ -25,6 +25,10 @@ class GRU(Recurrent):
         See `recurra.activations`.
     use_bias, kernel_initializer, recurrent_initializer, bias_initializer
         As in `LSTM`; with ``reset_after`` c starts as b does.
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or object, optional
+        As in `LSTM`.
+    activity_regularizer, kernel_constraint, recurrent_constraint, bias_constraint
+        As in `LSTM`.
     dropout, recurrent_dropout : float, default 0.0
         As in `LSTM`; the h of z * h is never dropped.
     return_sequences, return_state, go_backwards : bool, default False
@@ -72,8 +76,16 @@ class GRU(Recurrent):
         kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: None = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -87,7 +99,6 @@ class GRU(Recurrent):
         zoneout: float = 0.0,
         interlayer_dropout: float = 0.0,
         trainable_initial_state: bool = False,
-        seed: int | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:

@@ -32,6 +32,12 @@ class LSTM(Recurrent):
         "pytorch_uniform", peepholes at 0, gains at 1.
     unit_forget_bias : bool, default True
         Start the forget gate's b at 1 (Jozefowicz et al. 2015).
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or object, optional
+        Penalties on W (and the projection), on U, and on b and c, each; see `recurra.regularizers`.
+    activity_regularizer : None
+        In Keras's place: outputs cannot be penalised here.
+    kernel_constraint, recurrent_constraint, bias_constraint : str or object, optional
+        Of the same; see `recurra.constraints`.
     dropout : float, default 0.0
         Rate of dropout on the inputs of every layer, one mask for all steps of a sequence (Gal & Ghahramani 2016).
     recurrent_dropout : float, default 0.0
@@ -116,8 +122,16 @@ class LSTM(Recurrent):
         recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros",
         unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: None = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -135,7 +149,6 @@ class LSTM(Recurrent):
         interlayer_dropout: float = 0.0,
         output_activation: Any = None,
         trainable_initial_state: bool = False,
-        seed: int | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:

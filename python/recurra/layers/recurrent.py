@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _core, _errors, initializers
+from recurra.layers import _arguments
 from recurra.layers._options import engine_options
 from recurra.layers.base import Layer
 from recurra.layers.bptt import RecurrentPullback
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from recurra.layers.symbolic import SymbolicTensor
     from recurra.streaming import Stepper
 
+# Which arguments of Keras speak of which of the engine's parameters.
+_KINDS = {
+    "weight_ih": "kernel",
+    "weight_hr": "kernel",
+    "weight_hh": "recurrent",
+    "bias_ih": "bias",
+    "bias_hh": "bias",
+}
 _AXES = ("batch", "time", "features")
 
 
@@ -63,8 +72,7 @@ class Recurrent(Layer):
         self.output_size = self.state_size * (2 if concat else 1)
         rates = ("dropout", "interlayer_dropout", "recurrent_dropout")
         self.random = any(self.options[name] for name in rates) or any(self.options["zoneout"])
-        for name in ("kernel_initializer", "recurrent_initializer", "bias_initializer"):
-            initializers.check(name, arguments[name])
+        self.arguments.update(_arguments.resolved(self.arguments))
         self._engine: _core.Recurrent | None = None
 
     # Building
@@ -78,7 +86,8 @@ class Recurrent(Layer):
         self._engine = _core.Recurrent(self.cell, self.input_shape[-1] or 0, self.units, **self.options)
         for name, shape, offset in self._engine.layout:
             assert offset == self.size
-            self.add_weight(name, shape, self._initializer(name), width=self.units)
+            more = _arguments.of_weight(self.arguments, _KINDS.get(name.partition("_l")[0], ""))
+            self.add_weight(name, shape, self._initializer(name), width=self.units, **more)
         self._engine_size = self.size
         if self.learned_state:
             self.add_weight("h0", (self.stack, self.state_size))
@@ -129,7 +138,7 @@ class Recurrent(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return dict(self.arguments)
+        return _arguments.serialized(self.arguments)
 
     # The verbs
 

@@ -44,6 +44,10 @@ class RNN(Recurrent, metaclass=_OfCells):
         See `recurra.activations`.
     use_bias, kernel_initializer, recurrent_initializer, bias_initializer, dropout, recurrent_dropout
         As in `LSTM`.
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or object, optional
+        As in `LSTM`.
+    activity_regularizer, kernel_constraint, recurrent_constraint, bias_constraint
+        As in `LSTM`.
     return_sequences, return_state, go_backwards : bool, default False
         As in `LSTM`; the state is h alone.
     num_layers, bidirectional, merge_mode, clip, layer_norm, interlayer_dropout
@@ -85,8 +89,16 @@ class RNN(Recurrent, metaclass=_OfCells):
         kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: None = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -99,7 +111,6 @@ class RNN(Recurrent, metaclass=_OfCells):
         zoneout: float = 0.0,
         interlayer_dropout: float = 0.0,
         trainable_initial_state: bool = False,
-        seed: int | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:

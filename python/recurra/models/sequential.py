@@ -109,6 +109,7 @@ class Sequential(Trainer):
         self.layers.append(layer)
         self._seeds.append(self.leaves)
         self.leaves += layer.leaves
+        self.sized = self.sized or layer.sized
 
     def _unique(self, layer: Layer) -> str:
         taken = {other.name for other in self.layers}
