@@ -106,6 +106,46 @@ def test_targets_that_never_change_are_learned_as_they_are():
     assert np.abs(regressor.predict(X) - 7.0).max() <= 2.0  # the untrained network's outputs, around 7
 
 
+@ignore_convergence
+def test_an_estimator_trains_as_the_network_written_by_hand():
+    X, y = sequences()
+    classifier = RNNClassifier(hidden_layer_sizes=8, dropout=0.1, max_iter=3, **FIXED).fit(X, y)
+    random = np.random.RandomState(0)
+    first, last, fit = (random.randint(2**31 - 1) for _ in range(3))
+    model = recurra.Sequential([recurra.LSTM(8, seed=first), recurra.Dropout(0.1), recurra.Dense(2, seed=last)])
+    model.compile(recurra.optimizers.Adam(0.001), recurra.losses.SparseCategoricalCrossentropy(from_logits=True))
+    history = model.fit(X, (y == "up").astype(int), batch_size=32, epochs=3, seed=fit, verbose=0)
+    np.testing.assert_array_equal(classifier.model_.predict(X), model.predict(X))
+    assert classifier.loss_curve_ == history.history["loss"]
+
+
+@ignore_convergence
+@pytest.mark.parametrize("solver", recurra.optimizers.OPTIMIZERS)
+def test_every_optimizer_is_a_solver(solver):
+    X, _ = sequences()
+    regressor = RNNRegressor(hidden_layer_sizes=4, solver=solver, max_iter=2, learning_rate_init=0.0625, **FIXED)
+    regressor.fit(X, X[:, -1, 0])
+    assert type(regressor.model_.optimizer) is recurra.optimizers.OPTIMIZERS[solver]
+    assert float(regressor.model_.optimizer.learning_rate) == 0.0625
+    assert len(set(regressor.loss_curve_)) == 2
+
+
+@ignore_convergence
+def test_the_loss_is_the_one_named():
+    """A constant is learned: the mean, 1, for squares; the median, 0, for absolute values. Absolute tolerance 0.25."""
+    X, y = np.zeros((60, 2, 1)), np.where(np.arange(60) % 3 == 0, 3.0, 0.0)  # mean 1, median 0
+    learn = {"hidden_layer_sizes": 1, "max_iter": 150, "learning_rate_init": 0.02, "normalize_y": False}
+    squares = RNNRegressor(**learn, **FIXED).fit(X, y)
+    assert np.abs(squares.predict(X) - 1.0).max() <= 0.25
+    mae = RNNRegressor(loss=_absolute, **learn, **FIXED).fit(X, y)
+    assert np.abs(mae.predict(X)).max() <= 0.25
+
+
+def _absolute(y_true, y_pred):
+    difference = y_pred - y_true
+    return np.abs(difference).mean(), np.sign(difference) / difference.size
+
+
 # What scikit-learn does with them
 
 
@@ -247,6 +287,32 @@ def test_the_end_of_max_iter_is_a_warning():
         RNNClassifier(max_iter=2, random_state=0).fit(X, y)
 
 
+@ignore_convergence
+def test_what_was_learned_before_an_interruption_stays():
+    X, y = sequences()
+
+    class Interrupted(recurra.optimizers.SGD):
+        def update(self, *arguments):
+            if self.iterations == 5:  # the second of two steps of epoch 3
+                raise KeyboardInterrupt
+            super().update(*arguments)
+
+    classifier = RNNClassifier(solver=Interrupted(0.1), **FIXED)
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(X, y)
+    assert classifier.n_iter_ == len(classifier.loss_curve_) == 2
+    assert classifier.model_.optimizer.iterations == 5
+    assert classifier.predict(X).shape == (60,)
+
+
+@ignore_convergence
+@pytest.mark.parametrize(("verbose", "lines"), [(False, 0), (True, 2), (1, 2), (10, 2)])
+def test_verbose_prints_a_line_per_epoch(verbose, lines, capsys):
+    X, y = sequences()
+    RNNClassifier(verbose=verbose, max_iter=2, **FIXED).fit(X, y)
+    assert capsys.readouterr().out.count("Epoch ") == lines
+
+
 # What they refuse
 
 
@@ -267,6 +333,7 @@ def test_the_end_of_max_iter_is_a_warning():
         ({"validation_fraction": 0.01, "early_stopping": True}, "validation_fraction: expected two samples or more"),
         ({"validation_fraction": 0.0, "early_stopping": True}, "validation_fraction: expected more than 0"),
         ({"dtype": "float16"}, "dtype: expected 'float32' or 'float64', got 'float16'"),
+        ({"verbose": -1}, "verbose: expected an integer from 0"),
         ({"bidirectional": 1}, "bidirectional: expected True or False, got 1"),
         ({"n_steps": 3}, "n_steps: expected a divisor of the 8 columns of X, got 3"),
         ({"loss": "hinge of nothing"}, "loss: expected one of "),

@@ -85,6 +85,8 @@ class RecurrentEstimator(BaseEstimator):
         for name in ("bidirectional", "shuffle", "warm_start", "early_stopping"):
             _errors.check_flag(name, getattr(self, name))
         _errors.check_rate("dropout", self.dropout)
+        if not isinstance(self.verbose, bool | np.bool_):
+            _errors.check_integer("verbose", self.verbose, 0)
         _errors.check_integer("batch_size", self.batch_size, 1)
         _errors.check_integer("max_iter", self.max_iter, 1)
         _errors.check_number("tol", self.tol, 0.0, _LARGEST, "a number of at least 0")
@@ -204,7 +206,7 @@ class RecurrentEstimator(BaseEstimator):
                 targets,
                 batch_size=self.batch_size,
                 epochs=epochs,
-                verbose=("auto" if self.verbose is True else int(self.verbose)),
+                verbose=(0, "auto", 2)[min(int(self.verbose), 2)],
                 callbacks=[stop],
                 shuffle=self.shuffle,
                 lengths=data.lengths,

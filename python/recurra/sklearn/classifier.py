@@ -69,9 +69,9 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
     tol : float, default 1e-4
         Improvement of the loss, or of the score with ``early_stopping``, that counts as one.
     verbose : bool or int, default False
-        True: a progress bar on a terminal, else a line per epoch; 2: a line per epoch.
+        True or 1: a progress bar on a terminal, else a line per epoch; 2 and more: a line per epoch.
     warm_start : bool, default False
-        ``fit`` goes on from the weights there are, with a new optimizer.
+        ``fit`` goes on with the network there is, whatever the arguments that shape one, and a new optimizer.
     early_stopping : bool, default False
         Hold ``validation_fraction`` of the samples back, score them after each epoch, and keep the best weights.
     validation_fraction : float, default 0.1
