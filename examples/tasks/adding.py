@@ -1,8 +1,8 @@
-"""The adding problem (Hochreiter & Schmidhuber 1997): which two numbers of a long sequence were marked, and what is their sum?
+"""The adding problem (Hochreiter & Schmidhuber 1997): what is the sum of the two numbers that were marked?
 
-Each step shows a number from U(0, 1) and a mark; two steps are marked, one in each half. Who always answers 1 has a mean
-squared error of 1/6 = 0.167, the variance of the sum. LSTM and GRU learn the task over 200 steps; a tanh RNN over
-600 steps does not, as published: its gradients vanish on the way.
+Each step shows a number from U(0, 1) and a mark; two steps are marked, one in each half. Who always answers 1 has a
+mean squared error of 1/6 = 0.167, the variance of the sum. LSTM and GRU learn the task over 200 steps; a tanh RNN
+over 600 steps does not, as published: its gradients vanish on the way.
 """
 
 from __future__ import annotations
@@ -47,9 +47,8 @@ def main() -> None:
     parser.add_argument("--verbose", type=int, default=1, help="progress: 0 none, 1 a bar")
     verbose = parser.parse_args().verbose
     for cell, steps, updates in (("lstm", 200, 4000), ("gru", 200, 4000), ("rnn", 600, 500)):
-        print(
-            f"{cell.upper():4} over {steps} steps: mean squared error {train(cell, steps, updates, verbose=verbose):.4f}"
-        )
+        error = train(cell, steps, updates, verbose=verbose)
+        print(f"{cell.upper():4} over {steps} steps: mean squared error {error:.4f}")
     print("always 1: 0.1667")
 
 

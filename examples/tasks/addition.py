@@ -1,7 +1,7 @@
 """Digit addition, sequence to sequence (Sutskever et al. 2014; Keras's addition example): from "47+8  " to "55 ".
 
-The question goes in backwards, as there; 5,000 of the 10,000 or so questions of two digits are learned from, and the answers
-to the others must be right in every character.
+The question goes in backwards, as there. Half of the 10,000 questions of up to two digits are learned from; the
+other half is asked.
 """
 
 from __future__ import annotations

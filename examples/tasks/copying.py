@@ -1,7 +1,7 @@
-"""The copying problem (Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016): ten symbols, a long pause, then repeat them.
+"""The copying problem (Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016): ten symbols, a pause, then the same.
 
-Symbols 1 to 8 come first, then blanks (0), then a signal (9) to begin. Who remembers nothing has a cross-entropy of 10 ln 8
-/ (pause + 20). An LSTM whose forget gate starts open learns it.
+Symbols 1 to 8 come first, then blanks (0), then a signal (9) to begin. Who remembers nothing has a cross-entropy of
+10 ln 8 / (pause + 20).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The embedded Reber grammar (Cleeremans et al. 1989; Hochreiter & Schmidhuber 1997): which symbols may come next?
 
-A string runs through a small automaton between B and E; around it stand B T ... T E or B P ... P E, so that the last but
-one symbol must repeat the second. A string counts as right if at every step the symbols that may come next are the ones
-given the highest values.
+A string runs through a small automaton between B and E; around it stand B T ... T E or B P ... P E, so that the last
+but one symbol must repeat the second. A string counts as right if at every step the symbols that may come next are
+the ones given the highest values.
 """
 
 from __future__ import annotations
