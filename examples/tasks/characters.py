@@ -2,7 +2,8 @@
 
 Text: Genesis to Deuteronomy, and Psalms, in the King James version, from Debian's packages bible-kjv and
 bible-kjv-text; or any file of yours. The last tenth is held out. The model reads the text as continuing rows, by
-truncated backpropagation through time; the counts are those of up to four characters in a row, smoothed by interpolation (Witten & Bell 1991).
+truncated backpropagation through time; the counts are those of up to four characters in a row, smoothed by
+interpolation (Witten & Bell 1991).
 """
 
 from __future__ import annotations

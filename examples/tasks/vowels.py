@@ -1,6 +1,6 @@
 """Japanese Vowels (Kudo et al. 1999): which of nine men speaks?
 
-Data: 12 LPC cepstrum coefficients over 7 to 29 steps, as aeon carries it, 270 utterances to learn from and 370 to test on.
+Data: 12 LPC cepstrum coefficients over 7 to 29 steps; aeon carries 270 utterances to learn from and 370 to test on.
 """
 
 from __future__ import annotations
