@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         losses,
         metrics,
         optimizers,
+        plot,
         reference,
         regularizers,
     )
@@ -150,6 +151,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "plot",
     "reference",
     "regularizers",
     "set_num_threads",
@@ -168,6 +170,7 @@ _HOMES = {
     "losses": "losses",
     "metrics": "metrics",
     "optimizers": "optimizers",
+    "plot": "plot",
     "reference": "reference",
     "RNN": "layers",
     "SimpleRNN": "layers",
