@@ -236,3 +236,12 @@ def test_a_wrong_request_for_a_diagram_is_explained(tmp_path):
         plot.plot_model(recurra.LSTM(4), None)
     with pytest.raises(ValueError, match=r"^model: expected at least one layer, got none"):
         plot.plot_model(recurra.Sequential(), None)
+
+
+def test_an_input_that_is_read_late_lies_just_before_its_reader():
+    """Ranks downward: the target of a translator below its source, beside the encoder."""
+    diagram = plot.plot_model(translating(), None)
+    _, centres, _ = diagram.geometry()
+    source, target, encoder, decoder = (y for _, y in centres[:4])
+    assert source < encoder < decoder
+    assert target == pytest.approx(encoder)

@@ -2,6 +2,9 @@
 
 import importlib
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,3 +259,15 @@ def test_a_history_draws_training_and_validation_by_epoch():
 def test_a_diagram_becomes_a_picture(tmp_path):
     plot.plot_model(model(), tmp_path / "model.png", show_shapes=True, dpi=50)
     assert (tmp_path / "model.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_page_are_those_that_the_tool_draws(tmp_path):
+    root = Path(__file__).resolve().parents[1]
+    tool = root / "tools" / "pictures.py"
+    subprocess.run([sys.executable, str(tool), str(tmp_path)], check=True, timeout=300)
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == {path.name for path in (root / "docs" / "pictures").iterdir()}
+    page = (root / "docs" / "seeing.md").read_text()
+    assert all(f"(pictures/{name})" in page for name in drawn)
+    assert (tmp_path / "model.svg").read_bytes() == (root / "docs" / "pictures" / "model.svg").read_bytes()

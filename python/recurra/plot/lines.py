@@ -167,7 +167,8 @@ def history(
         one.set_ylabel(name.replace("_", " "))
         one.xaxis.get_major_locator().set_params(integer=True)
         _axes.plain(one)
-        _axes.heading(one, None)
+        if len(one.lines) > 1:
+            _axes.heading(one, None)
     axes[-1].set_xlabel("epoch")
     return axes[0].figure
 
