@@ -95,7 +95,7 @@ def test_a_call_in_the_middle_of_a_step_hides_nothing_from_the_next():
     layer(X)
 
     class Looking(recurra.optimizers.Optimizer):
-        def update(self, parameters, gradients):
+        def update(self, parameters, gradients, slots):
             layer(X)
             parameters += 0.5
 
@@ -109,7 +109,7 @@ def test_a_step_that_fails_half_way_hides_nothing_from_the_next_call():
     before = layer(X)
 
     class Failing(recurra.optimizers.Optimizer):
-        def update(self, parameters, gradients):
+        def update(self, parameters, gradients, slots):
             parameters += 0.5
             raise RuntimeError("half way")
 

@@ -55,7 +55,7 @@ CALLS = [
     (lambda: recurra.LSTM(4, proj_size=9), ValueError, "proj_size: expected an integer from 0 to 4, got 9"),
     (lambda: recurra.Bidirectional(recurra.LSTM(4), merge_mode="max"), ValueError, "merge_mode: expected one of"),
     (lambda: recurra.Sequential([recurra.LSTM(4)]).fit(X, X), ValueError, "model: expected a compiled model, got one"),
-    (lambda: compiled().compile("adamm", "mse"), ValueError, "optimizer: expected one of 'sgd', 'adam', got 'adamm'"),
+    (lambda: compiled().compile("adamm", "mse"), ValueError, "optimizer: expected one of 'sgd', 'rmsprop', 'adagrad',"),
     (lambda: compiled().compile("adam", "msee"), ValueError, "loss: expected one of 'mean_squared_error'"),
     (lambda: compiled().fit(X, np.ones((3, 1)), verbose=0), ValueError, "y: expected shape (2, 1), got (3, 1); axis 0"),
     (lambda: compiled().fit(X, np.ones((2, 2)), verbose=0), ValueError, "y: expected shape (2, 1), got (2, 2); axis 1"),

@@ -1,4 +1,4 @@
-"""Elementary functions with the errors that csrc/simd/math.h states; training's kernels beside their formulas."""
+"""Elementary functions with the errors that csrc/simd/math.h states; losses beside their formulas."""
 
 import numpy as np
 import pytest
@@ -54,33 +54,6 @@ def test_errors_stay_below_the_stated_ones(name, dtype):
 def test_ends_and_numbers_that_are_none(name, pairs, dtype):
     x = np.array([np.nan] + [pair[0] for pair in pairs], dtype)
     np.testing.assert_array_equal(_core.math(name, x), np.array([np.nan] + [pair[1] for pair in pairs], dtype))
-
-
-@pytest.mark.parametrize("count", [1, 7, 8, 9, 1000])
-def test_adam_is_its_formula(count):
-    rng = np.random.default_rng(count)
-    p, m, v = rng.normal(size=count), np.zeros(count), np.zeros(count)
-    q, first, second = p.copy(), m.copy(), v.copy()
-    for step in range(1, 6):
-        g = rng.normal(size=count)
-        _core.adam_step(p, g, m, v, lr=0.01, beta1=0.9, beta2=0.999, epsilon=1e-7, step=step)
-        first = 0.9 * first + 0.1 * g
-        second = 0.999 * second + 0.001 * g * g
-        q -= 0.01 * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-7)
-    np.testing.assert_allclose(p, q, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("nesterov", [False, True])
-def test_sgd_is_its_formula(nesterov):
-    rng = np.random.default_rng(1)
-    p, velocity = rng.normal(size=37), np.zeros(37)
-    q, w = p.copy(), velocity.copy()
-    for _ in range(4):
-        g = rng.normal(size=37)
-        _core.sgd_step(p, g, velocity, lr=0.1, momentum=0.9, nesterov=nesterov)
-        w = 0.9 * w - 0.1 * g
-        q += 0.9 * w - 0.1 * g if nesterov else w
-    np.testing.assert_allclose(p, q, rtol=1e-12)
 
 
 def test_losses_and_their_gradients_are_their_formulas():

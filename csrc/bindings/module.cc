@@ -68,4 +68,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   bind_recurrent(m);
   bind_stream(m);
   bind_train(m);
+  bind_updates(m);
 }

@@ -8,5 +8,6 @@ void bind_embedding(pybind11::module_& m);
 void bind_recurrent(pybind11::module_& m);
 void bind_stream(pybind11::module_& m);
 void bind_train(pybind11::module_& m);
+void bind_updates(pybind11::module_& m);
 
 }  // namespace recurra

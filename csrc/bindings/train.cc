@@ -1,10 +1,9 @@
-// Losses, optimizer steps, activations, dropout and random numbers for Python. Outputs are fresh arrays unless said
+// Losses, activations, dropout and random numbers for Python. Outputs are fresh arrays unless said
 // otherwise.
 #include "bindings/module.h"
 
 #include <pybind11/stl.h>
 
-#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -14,58 +13,6 @@
 
 namespace recurra {
 namespace {
-
-void require_finite(const char* argument, double value) {
-  if (!std::isfinite(value)) refuse(argument, "a finite number", std::to_string(value));
-}
-
-// ---- optimizer steps: params, m, v, velocity are updated in place; all arrays have one shape ----
-
-void bind_adam_step(py::array params, const py::array& grads, py::array m, py::array v, const AdamOptions& o) {
-  for (const auto& [name, beta] : {std::pair{"beta1", o.beta1}, std::pair{"beta2", o.beta2}})
-    if (!(beta >= 0 && beta < 1)) refuse(name, "a number in [0, 1)", std::to_string(beta));
-  require_finite("lr", o.learning_rate);
-  require_finite("epsilon", o.epsilon);
-  if (o.step < 1) refuse("step", "an integer from 1", std::to_string(o.step));
-  by_dtype("params", params, [&](auto zero) {
-    using T = decltype(zero);
-    const Shape shape = shape_of(params);
-    T* const p = output<T>("params", params, shape);
-    T* const first = output<T>("m", m, shape);
-    T* const second = output<T>("v", v, shape);
-    const Input<T> g = input<T>("grads", grads, shape);
-    require_apart({{"params", &params}, {"grads", &g}, {"m", &m}, {"v", &v}});
-    py::gil_scoped_release release;
-    adam_step<T>(o, g.size(), p, g.data(), first, second);
-  });
-}
-
-void bind_sgd_step(py::array params, const py::array& grads, std::optional<py::array> velocity, double lr,
-                   double momentum, bool nesterov) {
-  require_finite("lr", lr);
-  if (!(momentum >= 0 && momentum < 1)) refuse("momentum", "a number in [0, 1)", std::to_string(momentum));
-  if (momentum > 0 && !velocity) refuse("velocity", "an array with momentum", "None");
-  by_dtype("params", params, [&](auto zero) {
-    using T = decltype(zero);
-    const Shape shape = shape_of(params);
-    const Input<T> g = input<T>("grads", grads, shape);
-    SgdStep<T> step{};
-    step.parameters = output<T>("params", params, shape);
-    step.count = g.size();
-    step.gradients = g.data();
-    step.rate = static_cast<T>(lr);
-    step.momentum = static_cast<T>(momentum);
-    step.nesterov = nesterov;
-    std::vector<std::pair<const char*, const py::array*>> arrays{{"params", &params}, {"grads", &g}};
-    if (velocity) {
-      step.velocity = output<T>("velocity", *velocity, shape);
-      arrays.emplace_back("velocity", &*velocity);
-    }
-    require_apart(arrays);
-    py::gil_scoped_release release;
-    sgd_step<T>(step);
-  });
-}
 
 // ---- losses: (mean loss, gradient of y), or (losses of the rows, gradient of each row's own loss) -
 
@@ -259,20 +206,6 @@ void bind_random(py::module_& m) {
   m.def("dropout", bind_dropout, py::arg("x"), py::arg("rate"), py::arg("seed"), py::arg("stream"));
 }
 
-void bind_updates(py::module_& m) {
-  m.def(
-      "adam_step",
-      [](py::array params, const py::array& grads, py::array first, py::array second, double lr, double beta1,
-         double beta2, double epsilon, long step) {
-        bind_adam_step(std::move(params), grads, std::move(first), std::move(second),
-                       {lr, beta1, beta2, epsilon, step});
-      },
-      py::arg("params"), py::arg("grads"), py::arg("m"), py::arg("v"), py::kw_only(), py::arg("lr"), py::arg("beta1"),
-      py::arg("beta2"), py::arg("epsilon"), py::arg("step"));
-  m.def("sgd_step", bind_sgd_step, py::arg("params"), py::arg("grads"), py::arg("velocity").none(true), py::kw_only(),
-        py::arg("lr"), py::arg("momentum"), py::arg("nesterov"));
-}
-
 void bind_losses(py::module_& m) {
   m.def("mse", bind_mse, py::arg("y"), py::arg("target"));
   m.def(
@@ -292,7 +225,6 @@ void bind_losses(py::module_& m) {
 }  // namespace
 
 void bind_train(py::module_& m) {
-  bind_updates(m);
   bind_losses(m);
   bind_random(m);
   m.def("activation", bind_activation, py::arg("name"), py::arg("alpha"), py::arg("beta"), py::arg("x"));

@@ -1,5 +1,4 @@
-// Loads and stores of a last, partial vector, and what is the same for every element: optimizer steps, activations,
-// products.
+// Loads and stores of a last, partial vector, and what is the same for every element: activations, products.
 #pragma once
 #include "cells/activation.h"
 #include "kernels/train_table.h"
@@ -34,40 +33,9 @@ RECURRA_INLINE void store_upto(T* p, Vec<T> x, long count) {
 }
 
 template <class T>
-void adam(const AdamStep<T>& s) {
-  const Vec<T> beta1 = broadcast(s.beta1), beta2 = broadcast(s.beta2), rest1 = broadcast(s.rest1),
-               rest2 = broadcast(s.rest2);
-  const Vec<T> rate = broadcast(s.rate), root_scale = broadcast(s.root_scale), epsilon = broadcast(s.epsilon);
-  for (long i = 0; i < s.count; i += kLanes<T>) {
-    const long left = s.count - i;
-    const Vec<T> g = load_upto(s.gradients + i, left);
-    const Vec<T> m = fma(beta1, load_upto(s.m + i, left), rest1 * g);
-    const Vec<T> v = fma(beta2, load_upto(s.v + i, left), rest2 * g * g);
-    const Vec<T> p = load_upto(s.parameters + i, left) - rate * m / fma(sqrt(v), root_scale, epsilon);
-    store_upto(s.m + i, m, left);
-    store_upto(s.v + i, v, left);
-    store_upto(s.parameters + i, p, left);
-  }
-}
-
-template <class T>
 void axpy(long count, T a, const T* x, T* y) {
   for (long i = 0; i < count; i += kLanes<T>)
     store_upto(y + i, fma(broadcast(a), load_upto(x + i, count - i), load_upto(y + i, count - i)), count - i);
-}
-
-template <class T>
-void sgd(const SgdStep<T>& s) {
-  if (!s.velocity) return axpy(s.count, -s.rate, s.gradients, s.parameters);
-  const Vec<T> rate = broadcast(s.rate), momentum = broadcast(s.momentum);
-  for (long i = 0; i < s.count; i += kLanes<T>) {
-    const long left = s.count - i;
-    const Vec<T> u = rate * load_upto(s.gradients + i, left);
-    const Vec<T> v = fma(momentum, load_upto(s.velocity + i, left), -u);
-    store_upto(s.velocity + i, v, left);
-    const Vec<T> p = load_upto(s.parameters + i, left);
-    store_upto(s.parameters + i, p + (s.nesterov ? fma(momentum, v, -u) : v), left);
-  }
 }
 
 template <class T>

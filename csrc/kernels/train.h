@@ -4,6 +4,7 @@
 #include "kernels/losses.h"
 #include "kernels/random.h"
 #include "kernels/train_table.h"
+#include "kernels/updates.h"
 
 namespace recurra {
 namespace RECURRA_TARGET {
@@ -11,8 +12,8 @@ namespace RECURRA_TARGET {
 template <class T>
 TrainKernels<T> make_train_kernels() {
   TrainKernels<T> k{};
-  k.adam = adam<T>;
-  k.sgd = sgd<T>;
+  fill_updates<T>(k.update);
+  k.sum_of_squares = sum_of_squares<T>;
   k.axpy = axpy<T>;
   k.multiply = multiply_elements<T>;
   k.activate = activate_rows<T>;

@@ -6,36 +6,9 @@
 #pragma once
 #include "base/activation.h"
 #include "base/philox.h"
+#include "kernels/updates_table.h"
 
 namespace recurra {
-
-// One step of Adam (Kingma & Ba 2015) on a piece of the parameters:
-//   m' = beta1 m + (1 - beta1) g      v' = beta2 v + (1 - beta2) g^2      p' = p - rate m' / (sqrt(v') root_scale +
-//   epsilon)
-template <class T>
-struct AdamStep {
-  long count;
-  T* parameters;
-  const T* gradients;
-  T* m;
-  T* v;
-  T beta1, beta2, rest1, rest2;  // rest = 1 - beta, rounded once from double
-  T rate;                        // learning rate / (1 - beta1^t)
-  T root_scale;                  // 1 / sqrt(1 - beta2^t)
-  T epsilon;
-};
-
-// One step of gradient descent (Keras's form; Sutskever et al. 2013), u = rate * gradients:
-//   plain: p' = p - u      momentum: v' = momentum v - u, p' = p + v'      Nesterov: p' = p + momentum v' - u
-template <class T>
-struct SgdStep {
-  long count;
-  T* parameters;
-  const T* gradients;
-  T* velocity;  // null: plain
-  T rate, momentum;
-  bool nesterov;
-};
 
 // Cross-entropy of rows. Exactly one of target and labels is given.
 template <class T>
@@ -55,8 +28,8 @@ constexpr const char* kMathNames[] = {"exp", "expm1", "log", "log1p", "tanh", "s
 
 template <class T>
 struct TrainKernels {
-  void (*adam)(const AdamStep<T>&);
-  void (*sgd)(const SgdStep<T>&);
+  void (*update[kRuleCount])(const Update<T>&);  // by Rule
+  double (*sum_of_squares)(long count, const T* x);
   void (*axpy)(long count, T a, const T* x, T* y);  // y += a x
   void (*multiply)(long count, const T* a, const T* b, T* product);
   void (*activate)(const Activation&, long count, const T* x, T* y);

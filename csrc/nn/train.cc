@@ -2,29 +2,14 @@
 #include "nn/train.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
-#include "base/team.h"
-#include "base/threads.h"
 #include "kernels/dispatch.h"
 #include "nn/random.h"
+#include "nn/split.h"
 
 namespace recurra {
 namespace {
-
-constexpr long kGrain = 1 << 15;  // elements a thread should have at least: some microseconds of work
-
-// body(first, last) on parts of [0, count), of `weight` elements each.
-template <class Body>
-void split(long count, long weight, const Body& body) {
-  const long useful = count * std::max(1l, weight) / kGrain;
-  const int threads = static_cast<int>(std::max(1l, std::min<long>(num_threads(), std::min(useful, count))));
-  run_team(threads, Poll(), [&](Team& team) {
-    const Range range = share(count, team.rank(), team.size());
-    if (range.first < range.last) body(range.first, range.last);
-  });
-}
 
 template <class T>
 const TrainKernels<T>& table() {
@@ -32,40 +17,6 @@ const TrainKernels<T>& table() {
 }
 
 }  // namespace
-
-template <class T>
-void adam_step(const AdamOptions& o, long count, T* parameters, const T* gradients, T* m, T* v) {
-  const double t = static_cast<double>(o.step);
-  AdamStep<T> all{};
-  all.beta1 = static_cast<T>(o.beta1);
-  all.beta2 = static_cast<T>(o.beta2);
-  all.rest1 = static_cast<T>(1 - o.beta1);
-  all.rest2 = static_cast<T>(1 - o.beta2);
-  all.rate = static_cast<T>(o.learning_rate / (1 - std::pow(o.beta1, t)));
-  all.root_scale = static_cast<T>(1 / std::sqrt(1 - std::pow(o.beta2, t)));
-  all.epsilon = static_cast<T>(o.epsilon);
-  split(count, 1, [&](long first, long last) {
-    AdamStep<T> part = all;
-    part.count = last - first;
-    part.parameters = parameters + first;
-    part.gradients = gradients + first;
-    part.m = m + first;
-    part.v = v + first;
-    table<T>().adam(part);
-  });
-}
-
-template <class T>
-void sgd_step(const SgdStep<T>& all) {
-  split(all.count, 1, [&](long first, long last) {
-    SgdStep<T> part = all;
-    part.count = last - first;
-    part.parameters += first;
-    part.gradients += first;
-    if (part.velocity) part.velocity += first;
-    table<T>().sgd(part);
-  });
-}
 
 template <class T>
 double mean_squared_error(long count, const T* y, const T* target, T* dy) {
@@ -151,8 +102,6 @@ void apply_dropout(long rows, long columns, double rate, uint64_t seed, uint32_t
 }
 
 #define RECURRA_INSTANTIATE(T)                                                              \
-  template void adam_step(const AdamOptions&, long, T*, const T*, T*, T*);                  \
-  template void sgd_step(const SgdStep<T>&);                                                \
   template double mean_squared_error(long, const T*, const T*, T*);                         \
   template void cross_entropy_rows(const CrossEntropy<T>&);                                 \
   template double mean_cross_entropy(CrossEntropy<T>);                                      \

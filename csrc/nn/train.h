@@ -1,4 +1,4 @@
-// Everything of training outside the recurrence: losses, optimizer steps, activations, softmax, dropout.
+// Everything of training outside the recurrence: losses, activations, softmax, dropout.
 //
 // Arrays are contiguous. Large ones are shared out over threads; results do not depend on how. Instantiated for float
 // and double.
@@ -9,19 +9,6 @@
 #include "kernels/train_table.h"
 
 namespace recurra {
-
-struct AdamOptions {
-  double learning_rate, beta1, beta2, epsilon;
-  long step;  // t in the formulas of AdamStep, from 1
-};
-
-// parameters, gradients, m, v: [count]; gradients are read, the others updated.
-template <class T>
-void adam_step(const AdamOptions& options, long count, T* parameters, const T* gradients, T* m, T* v);
-
-// velocity: [count], or null without momentum.
-template <class T>
-void sgd_step(const SgdStep<T>& step);
 
 // Mean of (y - target)^2 over all elements, and its gradient dy.
 template <class T>

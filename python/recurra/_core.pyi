@@ -117,27 +117,18 @@ def categorical_crossentropy(
 def sparse_categorical_crossentropy(
     y: _Array, labels: _Array, *, from_logits: bool, by_row: bool = False
 ) -> tuple[Any, _Array]: ...
-def sgd_step(
+def update(
+    rule: str,
     params: _Array,
     grads: _Array,
-    velocity: _Array | None,
-    *,
-    lr: float,
-    momentum: float,
-    nesterov: bool,
+    slots: list[_Array],
+    numbers: tuple[float, ...],
+    scale: float = 1.0,
+    limit: float = ...,
+    decay: float = 1.0,
+    rows: _Array | None = None,
 ) -> None: ...
-def adam_step(
-    params: _Array,
-    grads: _Array,
-    m: _Array,
-    v: _Array,
-    *,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    step: int,
-) -> None: ...
+def sum_of_squares(x: _Array, rows: _Array | None = None) -> float: ...
 def random_words(seed: int, purpose: int, layer: int, direction: int, step: int, row: int, count: int) -> _Array: ...
 def random_uniform(seed: int, stream: int, count: int) -> _Array: ...
 def random_normal(seed: int, stream: int, count: int) -> _Array: ...

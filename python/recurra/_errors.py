@@ -290,3 +290,13 @@ def find_class(argument: str, name: object, known: dict[str, type[Any]]) -> Any:
         own = [key for key, cls in known.items() if getattr(cls, "name", key) == key]
         raise bad_value(argument, "one of " + ", ".join(map(repr, own)), repr(name), hint)
     raise bad_type(argument, "a name", repr(name))
+
+
+def check_described(argument: str, config: object) -> tuple[str, dict[str, Any]]:
+    """Return class name and arguments from what a ``serialize`` function wrote."""
+    if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
+        got = repr(sorted(map(str, config))) if isinstance(config, dict) else describe(config)
+        raise bad_value(argument, "a dictionary of class_name and config", got)
+    if not isinstance(config["class_name"], str) or not isinstance(config["config"], dict):
+        raise bad_type(argument, "a text as class_name and a dictionary as config", repr(config))
+    return config["class_name"], config["config"]

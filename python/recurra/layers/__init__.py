@@ -16,7 +16,6 @@ from recurra.layers.conv import Conv1D
 from recurra.layers.dense import Dense
 from recurra.layers.dropout import Dropout
 from recurra.layers.embedding import Embedding
-from recurra.layers.feature_normalization import Normalization
 from recurra.layers.gru import GRU
 from recurra.layers.joining import Concatenate, Dot
 from recurra.layers.lstm import LSTM
@@ -72,7 +71,6 @@ LAYERS: dict[str, type[Layer]] = {
         Maximum,
         Minimum,
         Multiply,
-        Normalization,
         Permute,
         ReLU,
         RepeatVector,
@@ -124,7 +122,6 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
-    "Normalization",
     "Permute",
     "ReLU",
     "Recurrent",

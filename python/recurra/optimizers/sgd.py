@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from recurra import _core, _errors
-from recurra.optimizers.base import Optimizer
+from recurra import _errors
+from recurra.optimizers.fused import FusedOptimizer
 
 if TYPE_CHECKING:
-    from recurra._typing import Array
+    from typing import Unpack
+
+    from recurra.optimizers.schedules import LearningRateSchedule
+    from recurra.optimizers.settings import Options
 
 
-class SGD(Optimizer):
+class SGD(FusedOptimizer):
     """Stochastic gradient descent with momentum, in Keras's form::
 
         v' = momentum * v - learning_rate * g
@@ -20,12 +23,14 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
+    learning_rate : float or LearningRateSchedule, default 0.01
         At least 0.
     momentum : float, default 0.0
         From 0 to below 1.
     nesterov : bool, default False
-        Look ahead (Sutskever et al. 2013).
+        Look ahead (Sutskever et al. 2013); without momentum it changes nothing.
+    **options
+        Keywords of `Optimizer`.
 
     Raises
     ------
@@ -39,25 +44,22 @@ class SGD(Optimizer):
     0.9
     """
 
-    slot_names: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
-        super().__init__(learning_rate)
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(learning_rate, **options)
         self.momentum = _errors.check_rate("momentum", momentum)
         self.nesterov = _errors.check_flag("nesterov", nesterov)
+        self.rule = "sgd"
         if self.momentum:
-            self.slot_names = ("velocity",)  # type: ignore[misc]
+            self.rule, self.rule_slots = "nesterov" if self.nesterov else "momentum", ("velocity",)
 
-    def update(self, parameters: Array, gradients: Array) -> None:
-        """Apply the rule; see `Optimizer.update`."""
-        _core.sgd_step(
-            parameters,
-            gradients,
-            self.slots.get("velocity"),
-            lr=self.learning_rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-        )
+    def _numbers(self) -> tuple[float, ...]:
+        return (self.learning_rate, self.momentum) if self.rule_slots else (self.learning_rate,)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

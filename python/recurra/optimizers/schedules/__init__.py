@@ -1,0 +1,72 @@
+"""Schedules: the learning rate as a function of the number of batches seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recurra import _errors
+from recurra.optimizers.schedules.base import LearningRateSchedule
+from recurra.optimizers.schedules.cosine import CosineDecay, CosineDecayRestarts, OneCycleLR
+from recurra.optimizers.schedules.decay import (
+    ExponentialDecay,
+    InverseTimeDecay,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+)
+from recurra.optimizers.schedules.warmup import LinearWarmup
+
+_CLASSES: tuple[type[LearningRateSchedule], ...] = (
+    ExponentialDecay,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+    InverseTimeDecay,
+    CosineDecay,
+    CosineDecayRestarts,
+    OneCycleLR,
+    LinearWarmup,
+)
+
+# Every schedule by the name that files know.
+SCHEDULES: dict[str, type[LearningRateSchedule]] = {schedule.__name__: schedule for schedule in _CLASSES}
+
+__all__ = [
+    "SCHEDULES",
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LearningRateSchedule",
+    "LinearWarmup",
+    "OneCycleLR",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "deserialize",
+    "serialize",
+]
+
+
+def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
+    """Return the class and the arguments of a schedule, for `deserialize`."""
+    return {"class_name": type(schedule).__name__, "config": schedule.get_config()}
+
+
+def deserialize(
+    config: dict[str, Any], custom_objects: dict[str, type[LearningRateSchedule]] | None = None
+) -> LearningRateSchedule:
+    """Return the schedule that `serialize` described.
+
+    Parameters
+    ----------
+    config : dict
+        With "class_name" and "config".
+    custom_objects : dict of str to class, optional
+        Schedules of one's own by class name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such class or its arguments are wrong.
+    """
+    name, arguments = _errors.check_described("learning_rate", config)
+    known = {**SCHEDULES, **(custom_objects or {})}
+    return known[_errors.check_choice("class_name", name, known)].from_config(arguments)

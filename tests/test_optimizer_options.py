@@ -1,0 +1,355 @@
+"""What all optimizers share: decay, clipping, averages, accumulation, learning rates, state, messages."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from optimizer_cases import Bag, bag, gradients
+from recurra import optimizers
+from recurra.optimizers import schedules
+
+
+def layers():
+    """Two weights and a bias, of 12, 6 and 3 elements."""
+    return Bag({"kernel": ((3, 4), {}), "kernel_2": ((2, 3), {}), "bias": ((3,), {})})
+
+
+def moved(model, optimizer, g):
+    """Return by how much a step moves the parameters."""
+    before = model.flat_parameters.copy()
+    model.put(g)
+    optimizer.step(model)
+    return model.flat_parameters - before
+
+
+# Weight decay
+
+
+def test_weights_decay_by_the_rate_times_the_decay_and_excluded_ones_do_not():
+    model = layers()
+    optimizer = optimizers.SGD(0.5, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "_2$"])
+    expected = -0.05 * model.flat_parameters
+    expected[12:] = 0.0
+    np.testing.assert_allclose(moved(model, optimizer, 0.0), expected, rtol=1e-13, atol=1e-16)
+    with pytest.raises(ValueError, match="var_names: expected to be excluded before the first step, got 1 steps"):
+        optimizer.exclude_from_weight_decay(var_names=["kernel"])
+
+
+def test_decay_follows_a_schedule_of_the_rate():
+    model = layers()
+    optimizer = optimizers.SGD(schedules.PiecewiseConstantDecay([0], [0.5, 0.1]), weight_decay=0.1)
+    for rate in (0.5, 0.1):
+        expected = -0.1 * rate * model.flat_parameters
+        np.testing.assert_allclose(moved(model, optimizer, 0.0), expected, rtol=1e-12)
+
+
+# Clipping
+
+
+def test_clipvalue_clips_each_element():
+    g = gradients(0, 21)
+    np.testing.assert_allclose(
+        moved(layers(), optimizers.SGD(1.0, clipvalue=0.3), g), -np.clip(g, -0.3, 0.3), atol=1e-15
+    )
+
+
+def test_clipnorm_scales_each_parameter_whose_norm_is_larger():
+    g = np.concatenate([np.full(12, 2.0), np.full(6, 0.1), np.full(3, -5.0)])
+    expected = g.copy()
+    for place in (slice(0, 12), slice(12, 18), slice(18, 21)):
+        expected[place] *= min(1.0, 1.5 / np.sqrt((g[place] ** 2).sum()))
+    assert (expected[12:18] == g[12:18]).all()
+    np.testing.assert_allclose(moved(layers(), optimizers.SGD(1.0, clipnorm=1.5), g), -expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("limit", [1.5, 1e6])
+def test_global_clipnorm_scales_all_if_their_norm_is_larger(limit):
+    g = gradients(0, 21)
+    expected = g * min(1.0, limit / np.sqrt((g**2).sum()))
+    np.testing.assert_allclose(
+        moved(layers(), optimizers.SGD(1.0, global_clipnorm=limit), g), -expected, rtol=1e-12, atol=1e-15
+    )
+
+
+def test_the_global_norm_is_that_of_the_parameters_that_move():
+    model = Bag({"a": ((4,), {}), "still": ((5,), {"trainable": False}), "b": ((3,), {})})
+    step = moved(model, optimizers.SGD(1.0, global_clipnorm=1.0), np.r_[np.ones(4), np.full(5, 1e9), np.ones(3)])
+    np.testing.assert_allclose(step[[0, -1]], -1 / np.sqrt(7), rtol=1e-13)
+
+
+@pytest.mark.parametrize("option", ["clipnorm", "global_clipnorm"])
+def test_norms_of_large_float32_gradients_do_not_overflow(option):
+    model = bag(4, "float32")
+    step = moved(model, optimizers.SGD(1.0, **{option: 2.0}), 1e30)
+    np.testing.assert_allclose(step, -1.0, rtol=1e-6)
+
+
+def test_a_global_norm_that_is_infinite_shows_in_all_parameters():
+    model = layers()
+    moved(model, optimizers.SGD(1.0, global_clipnorm=1.0), np.r_[np.inf, np.ones(20)])
+    assert np.isnan(model.flat_parameters).all()
+
+
+# Averages
+
+
+def test_averages_are_those_of_the_formula_and_take_the_place_of_the_parameters_when_told():
+    model, optimizer = layers(), optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8)
+    average = None
+    for t in range(5):
+        moved(model, optimizer, gradients(t, 21))
+        w = model.flat_parameters
+        average = w.copy() if average is None else 0.8 * average + 0.2 * w
+    np.testing.assert_allclose(optimizer.slots["average"], average, rtol=1e-13)
+    version = model._version.number
+    optimizer.finalize_variable_values(model)
+    np.testing.assert_allclose(model.flat_parameters, average, rtol=1e-13)
+    assert model._version.number > version
+
+
+def test_averages_overwrite_the_parameters_now_and_then():
+    model, optimizer = layers(), optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=2)
+    w = average = model.flat_parameters.copy()
+    for t in range(5):
+        moved(model, optimizer, gradients(t, 21))
+        w = w - 0.1 * gradients(t, 21)
+        average = w if t == 0 else 0.8 * average + 0.2 * w
+        w = average if t % 2 else w
+        np.testing.assert_allclose(model.flat_parameters, w, rtol=1e-12)
+
+
+def test_averages_leave_frozen_parameters_alone_and_are_theirs_when_they_thaw():
+    model = Bag({"a": ((4,), {}), "still": ((5,), {"trainable": False})})
+    before, optimizer = model.flat_parameters.copy(), optimizers.SGD(0.1, use_ema=True)
+    moved(model, optimizer, 1.0)
+    np.testing.assert_array_equal(optimizer.slots["average"][4:], before[4:])
+    model.parameters["still"][...] = 7.0
+    optimizer.finalize_variable_values(model)
+    assert (model.flat_parameters[4:] == 7.0).all()
+
+
+def test_without_averages_finalizing_changes_nothing():
+    model, optimizer = layers(), optimizers.Adam()
+    moved(model, optimizer, 1.0)
+    before = model.flat_parameters.copy()
+    optimizer.finalize_variable_values(model)
+    np.testing.assert_array_equal(model.flat_parameters, before)
+
+
+# Accumulation
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"clipnorm": 0.5, "weight_decay": 0.1}, {"global_clipnorm": 0.5}, {"use_ema": True}]
+)
+def test_three_accumulated_batches_are_one_of_their_mean(options):
+    one, other = layers(), layers()
+    small = optimizers.Adam(0.1, gradient_accumulation_steps=3, **options)
+    large = optimizers.Adam(0.1, **options)
+    for t in range(4):
+        parts = [gradients(3 * t + k, 21) for k in range(3)]
+        for k, g in enumerate(parts):
+            assert small.iterations == t
+            step = moved(one, small, g)
+            assert (k == 2) == bool(np.any(step))
+        moved(other, large, np.mean(parts, axis=0))
+    np.testing.assert_allclose(one.flat_parameters, other.flat_parameters, rtol=1e-12)
+    assert not small.slots["accumulated_gradients"].any()
+    for name, slot in large.slots.items():
+        np.testing.assert_allclose(small.slots[name], slot, rtol=1e-12)
+
+
+def table():
+    return Bag({"a": ((4,), {}), "table": ((20, 5), {"sparse": True}), "b": ((3,), {})})
+
+
+def batch(model, rows, t):
+    """Set the gradients of a batch that touches these rows."""
+    model.zero_gradients()
+    model._touch("table", rows)
+    some = np.r_[:4, [4 + 5 * r + c for r in rows for c in range(5)], model.size - 3 : model.size]
+    model.flat_gradients[some] = gradients(t, len(some))
+
+
+def test_accumulated_batches_move_the_rows_that_any_of_them_touched():
+    one, other = table(), table()
+    small, large = optimizers.Adam(0.1, gradient_accumulation_steps=2), optimizers.Adam(0.1)
+    for t in range(3):
+        total = np.zeros(one.size)
+        for k, rows in enumerate(([1, 2], [2, 7 + t])):
+            batch(one, rows, 2 * t + k)
+            total += one.flat_gradients
+            small.step(one)
+        other.zero_gradients()
+        other._touch("table", [1, 2, 7 + t])
+        other.flat_gradients[...] = total / 2
+        large.step(other)
+    np.testing.assert_allclose(one.flat_parameters, other.flat_parameters, rtol=1e-12)
+    assert not small.slots["accumulated_gradients"].any()
+
+
+def test_an_optimizer_that_takes_on_the_state_of_another_goes_on_like_it():
+    one, options = table(), {"gradient_accumulation_steps": 3, "weight_decay": 0.1, "use_ema": True}
+    first = optimizers.Nadam(0.1, **options)
+    first.exclude_from_weight_decay(var_names=["b"])
+    for t in range(5):  # two of three batches wait
+        batch(one, [t, t + 3], t)
+        first.step(one)
+    other = table()
+    other.fill(one.flat_parameters)
+    second = optimizers.Nadam(0.1, **options)
+    second.slots = {name: first.slots[name].copy() for name in reversed(first.slots)}
+    second.set_state(json.loads(json.dumps(first.get_state())))
+    assert second.iterations == first.iterations == 1
+    for t in range(5, 9):
+        for model, optimizer in ((one, first), (other, second)):
+            batch(model, [t, t + 3], t)
+            optimizer.step(model)
+    np.testing.assert_array_equal(one.flat_parameters, other.flat_parameters)
+    assert second.get_state() == first.get_state()
+
+
+def test_the_state_of_a_plain_optimizer_is_its_number_of_moves():
+    optimizer = optimizers.Adam()
+    moved(bag(), optimizer, 1.0)
+    assert optimizer.get_state() == {"iterations": 1}
+
+
+# Learning rates
+
+
+def test_a_rate_can_be_set_between_steps():
+    model, optimizer = layers(), optimizers.SGD(0.5)
+    optimizer.learning_rate = 0.25
+    np.testing.assert_allclose(moved(model, optimizer, 1.0), -0.25, rtol=1e-14)
+    assert optimizer.get_config()["learning_rate"] == 0.25
+
+
+def test_a_schedule_is_asked_with_the_number_of_batches_and_is_not_overwritten():
+    schedule = schedules.InverseTimeDecay(1.0, 1, 1.0)
+    model, optimizer = layers(), optimizers.SGD(schedule)
+    for t in range(4):
+        assert optimizer.learning_rate == schedule(t)
+        np.testing.assert_allclose(moved(model, optimizer, 1.0), -1 / (1 + t), rtol=1e-13)
+    with pytest.raises(
+        TypeError, match=r"learning_rate: expected a schedule, as the optimizer has one, got 0\.1; make"
+    ):
+        optimizer.learning_rate = 0.1
+    optimizer.learning_rate = schedules.ExponentialDecay(3.0, 1, 1.0)
+    assert optimizer.learning_rate == 3.0
+
+
+def test_with_accumulation_a_schedule_counts_batches_as_in_keras():
+    asked = []
+
+    class Asked(schedules.LearningRateSchedule):
+        def __call__(self, step):
+            asked.append(step)
+            return 0.1
+
+    model, optimizer = layers(), optimizers.SGD(Asked(), gradient_accumulation_steps=2)
+    for _ in range(4):
+        moved(model, optimizer, 1.0)
+    assert asked == [1, 3]
+
+
+def test_a_schedule_of_ones_own_without_a_configuration_cannot_be_saved():
+    class Own(schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1
+
+    with pytest.raises(NotImplementedError, match="Own defines no get_config, so it cannot be saved"):
+        optimizers.SGD(Own()).get_config()
+
+
+# Messages
+
+WRONG = [
+    (lambda: optimizers.SGD(-0.1), ValueError, "learning_rate: expected a number of at least 0, got -0.1"),
+    (lambda: optimizers.SGD(math.nan), ValueError, "learning_rate: expected a number of at least 0, got nan"),
+    (lambda: optimizers.SGD("0.1"), TypeError, "learning_rate: expected a number or a LearningRateSchedule, got '0.1'"),
+    (lambda: optimizers.SGD(True), TypeError, "learning_rate: expected a number or a LearningRateSchedule, got True"),
+    (lambda: optimizers.SGD({}), ValueError, "learning_rate: expected a dictionary of class_name and config, got"),
+    (
+        lambda: optimizers.SGD({"class_name": "Cosine", "config": {}}),
+        ValueError,
+        "class_name: expected one of 'ExponentialDecay'.*, got 'Cosine'",
+    ),
+    (lambda: optimizers.SGD(name=3), TypeError, "name: expected a text, got 3"),
+    (lambda: optimizers.SGD(momentum=1.0), ValueError, "momentum: expected a rate from 0 to below 1, got 1.0"),
+    (lambda: optimizers.SGD(nesterov=1), TypeError, "nesterov: expected True or False, got 1"),
+    (
+        lambda: optimizers.SGD(weight_decay=-1),
+        ValueError,
+        "weight_decay: expected a number of at least 0, or None, got",
+    ),
+    (lambda: optimizers.SGD(clipnorm=0), ValueError, "clipnorm: expected a number above 0, or None, got 0"),
+    (lambda: optimizers.SGD(clipvalue=-1), ValueError, "clipvalue: expected a number above 0, or None, got -1"),
+    (lambda: optimizers.SGD(global_clipnorm="1"), TypeError, "global_clipnorm: expected a number above 0, or None"),
+    (
+        lambda: optimizers.SGD(clipnorm=1, clipvalue=2),
+        ValueError,
+        "clipnorm: expected one of clipnorm, clipvalue and global_clipnorm, got clipnorm=1, clipvalue=2, global_clipn",
+    ),
+    (lambda: optimizers.SGD(use_ema="yes"), TypeError, "use_ema: expected True or False, got 'yes'"),
+    (lambda: optimizers.SGD(ema_momentum=1.5), ValueError, "ema_momentum: expected a number from 0 to 1, got 1.5"),
+    (
+        lambda: optimizers.SGD(ema_overwrite_frequency=0),
+        ValueError,
+        "ema_overwrite_frequency: expected an integer from",
+    ),
+    (
+        lambda: optimizers.SGD(gradient_accumulation_steps=1),
+        ValueError,
+        "gradient_accumulation_steps: expected an integer from 2 to",
+    ),
+    (lambda: optimizers.SGD(clip_norm=1.0), TypeError, "unexpected keyword argument 'clip_norm'"),
+    (lambda: optimizers.RMSprop(rho=1.0), ValueError, "rho: expected a rate from 0 to below 1, got 1.0"),
+    (lambda: optimizers.RMSprop(epsilon=-1.0), ValueError, "epsilon: expected a number of at least 0, got -1.0"),
+    (lambda: optimizers.RMSprop(centered=None), TypeError, "centered: expected True or False, got None"),
+    (lambda: optimizers.Adagrad(initial_accumulator_value=-1), ValueError, "initial_accumulator_value: expected a num"),
+    (lambda: optimizers.Adadelta(rho=2), ValueError, "rho: expected a rate from 0 to below 1, got 2"),
+    (lambda: optimizers.Adam(beta_1=1.0), ValueError, "beta_1: expected a rate from 0 to below 1, got 1.0"),
+    (lambda: optimizers.Adam(beta_2="a"), TypeError, "beta_2: expected a rate from 0 to below 1, got 'a'"),
+    (lambda: optimizers.Adam(amsgrad=1), TypeError, "amsgrad: expected True or False, got 1"),
+    (lambda: optimizers.AdamW(weight_decay=None), TypeError, "weight_decay: expected a number of at least 0, got None"),
+    (lambda: optimizers.Nadam(epsilon=None), TypeError, "epsilon: expected a number of at least 0, got None"),
+    (lambda: optimizers.Lion(beta_1=0.0), ValueError, "beta_1: expected a rate above 0 and below 1, got 0.0"),
+    (lambda: optimizers.get(3), TypeError, "optimizer: expected a name such as 'adam' or an Optimizer, got 3"),
+    (lambda: optimizers.get("adamm"), ValueError, "optimizer: expected one of 'sgd', .*, got 'adamm'"),
+    (lambda: optimizers.get({"class_name": "Adam"}), ValueError, "optimizer: expected a dictionary of class_name and"),
+    (lambda: optimizers.get({"class_name": "A", "config": {}}), ValueError, "optimizer: expected one of 'sgd'"),
+    (lambda: optimizers.get({"class_name": 3, "config": {}}), TypeError, "optimizer: expected a text as class_name"),
+    (
+        lambda: optimizers.SGD().exclude_from_weight_decay(var_names="bias"),
+        TypeError,
+        "var_names: expected a list of te",
+    ),
+    (
+        lambda: optimizers.SGD().exclude_from_weight_decay(var_names=["("]),
+        ValueError,
+        "var_names: expected regular exp",
+    ),
+    (lambda: optimizers.SGD().set_state({}), TypeError, "state: expected a dictionary with the key 'iterations'"),
+    (lambda: optimizers.SGD().set_state({"iterations": -1}), ValueError, "iterations: expected an integer from 0 to"),
+    (
+        lambda: optimizers.SGD(gradient_accumulation_steps=2).set_state({"iterations": 1, "waiting": 2}),
+        ValueError,
+        "waiting: expected an integer from 0 to 1, got 2",
+    ),
+    (
+        lambda: optimizers.SGD(gradient_accumulation_steps=2).set_state({"iterations": 1, "touched": {"a": [1]}}),
+        ValueError,
+        "touched: expected lists of rows by where their table starts",
+    ),
+    (lambda: optimizers.Optimizer(0.1).step(bag()), NotImplementedError, "Optimizer defines no update"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), WRONG)
+def test_wrong_arguments_are_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
