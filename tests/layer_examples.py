@@ -87,6 +87,8 @@ EXAMPLES = [
     Example("TimeDistributed", inner=lambda dtype: {"layer": recurra.BatchNormalization(dtype=dtype)}),
     Example("LayerNormalization", {"gamma_regularizer": "l2"}),
     Example("LayerNormalization", {"center": False, "epsilon": 1e-5}, (VECTORS,)),
+    Example("Normalization", {"mean": 0.5, "variance": [1.0, 4.0, 0.25, 0.0]}),
+    Example("Normalization", {"axis": None, "mean": 0.5, "variance": 4.0, "invert": True}, (VECTORS,)),
     Example("BatchNormalization", {"momentum": 0.9, "gamma_constraint": "non_neg"}),
     Example("BatchNormalization", {"scale": False}, (VECTORS,)),
     Example("Flatten", padded=False),

@@ -285,8 +285,9 @@ def test_windows_in_order_are_views_and_shuffled_ones_contiguous_copies():
     x, y = data.timeseries_dataset(SERIES, SERIES, 5, batch_size=8)[0]
     assert np.shares_memory(x, SERIES)
     assert np.shares_memory(y, SERIES)
-    x, y = data.timeseries_dataset(SERIES, SERIES, 5, batch_size=8, shuffle=True, seed=1)[0]
-    assert not np.shares_memory(x, SERIES)
+    wide = np.asfortranarray(np.hstack([SERIES] * 3))  # as frames of pandas are
+    x, y = data.timeseries_dataset(wide, wide, 5, batch_size=8, shuffle=True, seed=1)[0]
+    assert not np.shares_memory(x, wide)
     assert x.flags.c_contiguous
 
 

@@ -18,6 +18,12 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name == "recurra-prefetch"]
 
 
+def wait_for(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
 @pytest.fixture(autouse=True)
 def _no_thread_is_left():
     assert not threads()
@@ -71,9 +77,7 @@ def test_batches_read_by_number_are_made_ahead_by_one_thread():
 def test_no_more_is_made_ahead_than_allowed():
     prefetch = data.Prefetch(Counted(50), 3)
     prefetch[0]
-    deadline = time.monotonic() + TIMEOUT
-    while len(prefetch.dataset.made) < 5 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_for(lambda: len(prefetch.dataset.made) == 5)
     time.sleep(0.02)
     assert prefetch.dataset.made == [0, 1, 2, 3, 4]  # one taken, three ready, one in hand
     prefetch.close()
@@ -89,6 +93,7 @@ def test_jumping_about_returns_the_right_batches():
 def test_a_new_epoch_drops_what_was_made_for_the_old_one():
     prefetch = data.Prefetch(Counted(), 4)
     assert numbers([prefetch[0]]) == [(0, 0)]
+    wait_for(lambda: len(prefetch.dataset.made) > 1)
     prefetch.set_epoch(5)
     assert numbers([prefetch[1]]) == [(5, 1)]
     prefetch.set_epoch(5)  # the same one: nothing is lost

@@ -16,6 +16,7 @@ def examples():
     yield recurra.Dense(2, activation=("elu", 0.5))
     yield recurra.Dense(2, activation="softmax", use_bias=False)
     yield recurra.Dropout(0.5)
+    yield recurra.Normalization(mean=0.5, variance=4.0, invert=True)
     yield recurra.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="relu")
     yield recurra.Attention(use_scale=True, score_mode="concat", dropout=0.1)
     yield recurra.AdditiveAttention(dropout=0.2)

@@ -34,7 +34,7 @@ struct StackGradients {
   T* dh0 = nullptr;      // (L * D, N, R)
   T* dc0 = nullptr;      // (L * D, N, H)
   T* weights = nullptr;  // flat: added to
-  T* dh = nullptr;       // (L * D, N, T, R), zeroed by the caller: the whole gradient of every h; null: not wanted
+  T* dh = nullptr;       // (L * D, N, T, R): the whole gradient of every h; padding is not touched; null: not wanted
 };
 
 // Where trace() writes; zeroed by the caller, so that steps behind a sample's end are 0.

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from recurra.callbacks.base import Callback, Logs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class History(Callback):
@@ -26,3 +31,9 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def plot(self, metrics: Sequence[str] | None = None, *, ax: Any = None) -> Any:
+        """Draw loss and metrics over the epochs and return the matplotlib Figure; see `recurra.plot.history`."""
+        from recurra.plot import history
+
+        return history(self, metrics, ax=ax)

@@ -16,6 +16,7 @@ from recurra.layers.conv import Conv1D
 from recurra.layers.dense import Dense
 from recurra.layers.dropout import Dropout
 from recurra.layers.embedding import Embedding
+from recurra.layers.feature_normalization import Normalization
 from recurra.layers.gru import GRU
 from recurra.layers.joining import Concatenate, Dot
 from recurra.layers.lstm import LSTM
@@ -71,6 +72,7 @@ LAYERS: dict[str, type[Layer]] = {
         Maximum,
         Minimum,
         Multiply,
+        Normalization,
         Permute,
         ReLU,
         RepeatVector,
@@ -122,6 +124,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "Permute",
     "ReLU",
     "Recurrent",

@@ -166,17 +166,18 @@ def traced(
 
 # The gradients of hidden states
 
-_wanted: ContextVar[list[tuple[Recurrent, Array]] | None] = ContextVar("hidden_gradients", default=None)
+_wanted: ContextVar[tuple[float, list[tuple[Recurrent, Array]]] | None] = ContextVar("hidden_gradients", default=None)
 
 
 @contextmanager
-def hidden_gradients() -> Iterator[list[tuple[Recurrent, Array]]]:
+def hidden_gradients(padding: float = 0.0) -> Iterator[list[tuple[Recurrent, Array]]]:
     """Have every pullback of a recurrent layer in this context append (layer, dL/dh of every step).
 
-    The arrays have the shape (layers * directions, batch, time, outputs of a direction).
+    The arrays have the shape (layers * directions, batch, time, outputs of a direction); ``padding`` stands behind a
+    sample's end.
     """
     found: list[tuple[Recurrent, Array]] = []
-    token = _wanted.set(found)
+    token = _wanted.set((padding, found))
     try:
         yield found
     finally:
@@ -185,9 +186,10 @@ def hidden_gradients() -> Iterator[list[tuple[Recurrent, Array]]]:
 
 def wanted_buffer(layer: Recurrent, tape: _core.Tape) -> Array | None:
     """Return where a pullback is to put the gradients of hidden states, if anyone asked for them."""
-    found = _wanted.get()
-    if found is None:
+    wanted = _wanted.get()
+    if wanted is None:
         return None
-    dh = np.zeros(tape.state_shape, layer.dtype)
+    padding, found = wanted
+    dh = np.full(tape.state_shape, padding, layer.dtype)
     found.append((layer, dh))
     return dh
