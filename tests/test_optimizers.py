@@ -237,6 +237,21 @@ def test_threads_and_places_in_the_buffer_change_no_bit(name, options, dtype, th
     np.testing.assert_array_equal(results[2], results[0])
 
 
+def test_threads_change_no_bit_of_tables(threads):
+    rows, results = np.arange(0, 3000, 2), []
+    for count in (1, 2, 3):
+        _core.set_num_threads(count)
+        model = Bag({"table": ((3000, 45), {"sparse": True})}, "float32")
+        optimizer = optimizers.Adam(global_clipnorm=3.0, gradient_accumulation_steps=2)
+        for t in range(2):
+            model._touch("table", rows)
+            model.put(gradients(t, model.size))
+            optimizer.step(model)
+        results.append(model.flat_parameters)
+    np.testing.assert_array_equal(results[1], results[0])
+    np.testing.assert_array_equal(results[2], results[0])
+
+
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_however_the_buffer_is_cut_into_parts_the_bits_are_the_same(name, options):
     whole = bag(300, "float32")
