@@ -234,7 +234,7 @@ def test_regularizers_and_constraints_act_in_training():
         ((X, Y), {"tbptt": 0}, r"tbptt: expected"),
         ((X, Y), {"validation_data": (X,)}, r"validation_data: expected the pair"),
         (([x[:n] for x, n in zip(X, LENGTHS, strict=True)], Y), {"lengths": LENGTHS}, r"lengths: expected none"),
-        (([X[0], X[1][:, :2], X[2][:1]], Y[:3]), {}, r"x: expected sequences alike but for their lengths"),
+        (([X[0], X[1][:, :2], X[2][:1]], Y[:3]), {}, r"x\[1\]: expected steps of shape \(3,\), got \(2,\)"),
         ((Batches(X, Y, 4),), {"batch_size": 3}, r"batch_size: expected none with batches"),
         ((Batches(X, Y, 4),), {"validation_split": 0.5}, r"validation_split: expected none with batches"),
         ((X[:0], Y[:0]), {}, r"x: expected at least one sample, got none"),

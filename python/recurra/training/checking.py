@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
-from recurra.training.data import Batch, Samples, is_ragged, pad
+from recurra.training.data import Batch, Samples, is_ragged
 from recurra.training.objective import for_each
 
 if TYPE_CHECKING:
@@ -43,23 +43,16 @@ def samples(
 
 
 def batch(model: Trainer, given: Any, class_weight: dict[int, float] | None = None, targets: bool = True) -> Batch:
-    """Return what a data set or generator yields, (x, y) or (x, y, sample_weight), as a checked batch."""
-    parts = given if isinstance(given, tuple | list) else (given,)
-    if not isinstance(given, tuple) and not targets:
-        parts = (given,)
-    if targets and len(parts) not in (2, 3):
-        raise _errors.bad_type("x", "batches (x, y) or (x, y, sample_weight)", given)
-    x, y, weight = (*parts, None, None)[:3]
+    """Return what a data set or generator yields, (x, y) or (x, y, sample_weight), as a checked batch.
+
+    Without ``targets`` it may yield x alone; of a tuple the first is x, so that data sets for training do as well.
+    """
     if not targets:
-        # (x, lengths), or (x, y) of a data set for training whose y is not wanted
-        if isinstance(given, tuple) and not _is_lengths(y):
-            return samples(model, x, None).batch(slice(None))
-        return samples(model, given, None).batch(slice(None))
+        return samples(model, given[0] if isinstance(given, tuple) else given, None).batch(slice(None))
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise _errors.bad_type("x", "batches (x, y) or (x, y, sample_weight)", given)
+    x, y, weight = (*given, None)[:3]
     return samples(model, x, y, None, weight, class_weight).batch(slice(None))
-
-
-def _is_lengths(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
 
 
 def _inputs(model: Trainer, x: Any, lengths: Any, argument: str) -> tuple[list[Array], list[Array | None]]:
@@ -96,13 +89,19 @@ def _input(model: Trainer, x: Any, lengths: Any, argument: str, integer: bool) -
     if is_ragged(x):
         if lengths is not None:
             raise _errors.bad_value("lengths", "none for a list of sequences", "some", "they are the sequences' own")
-        x, lengths = pad(x, argument)
+        x, lengths = _padded(x, argument)
     array = as_input(argument, x, model.dtype, integer)
     if lengths is not None:
         if array.ndim < (2 if integer else 3):
             raise _errors.bad_value("lengths", "an input with a time axis", f"shape {array.shape}")
         lengths = _errors.check_lengths(lengths, len(array), array.shape[1])
     return array, lengths
+
+
+def _padded(sequences: Any, argument: str) -> tuple[Array, Array]:
+    from recurra.data import pad
+
+    return pad(sequences, argument=argument)
 
 
 def as_input(argument: str, value: Any, dtype: np.dtype[Any], integer: bool) -> Array:
@@ -123,7 +122,7 @@ def _targets(model: Trainer, y: Any, inputs: list[Array]) -> list[Array]:
     made = []
     for name, target, loss, shape in zip(names, for_each("y", y, names), model._objective.losses, shapes, strict=True):
         if is_ragged(target):
-            target = pad(target, "y")[0]
+            target = _padded(target, "y")[0]
         elif not isinstance(target, np.ndarray | list | tuple | int | float):
             from recurra.data import as_array
 

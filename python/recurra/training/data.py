@@ -144,22 +144,6 @@ def valid_steps(lengths: Array, time: int) -> Array:
     return mask
 
 
-def pad(sequences: Sequence[Any], argument: str = "x") -> tuple[Array, Array]:
-    """Return sequences (time_i, ...) of different lengths as one array, padded with 0 at the end, and the lengths."""
-    arrays = [np.asarray(sequence) for sequence in sequences]
-    inner = {array.shape[1:] for array in arrays}
-    if len(inner) > 1 or any(array.ndim == 0 for array in arrays):
-        shapes = sorted(str(shape) for shape in inner)
-        raise _errors.bad_value(
-            argument, "sequences alike but for their lengths", f"steps of shapes {', '.join(shapes)}"
-        )
-    lengths = np.array([len(array) for array in arrays], np.int64)
-    padded = np.zeros((len(arrays), lengths.max(initial=0), *inner.pop()), np.result_type(*arrays))
-    for row, array in zip(padded, arrays, strict=True):
-        row[: len(array)] = array
-    return padded, lengths
-
-
 def is_ragged(value: Any) -> bool:
     """Return whether a list holds sequences of different lengths."""
     if not isinstance(value, list | tuple) or len(value) < 2:

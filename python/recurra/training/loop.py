@@ -167,7 +167,11 @@ def _step_seeds(model: Trainer, plan: Plan, epoch: int) -> Iterator[int]:
 
 def predict(model: Trainer, source: Source) -> list[Array]:
     """Return the outputs for an epoch of a source, one array for each output of the model."""
-    parts = [model._outputs(batch.x, batch.lengths, False, 0)[0] for batch in source.epoch(0)]
+    carry, parts = Carry() if source.carries else None, []
+    for batch in source.epoch(0):
+        if carry is not None:
+            carry.reset(batch.resets)
+        parts.append(model._outputs(batch.x, batch.lengths, False, 0, carry)[0])
     if len(parts) == 1:
         return parts[0]
     return [_joined(list(output)) for output in zip(*parts, strict=True)]
