@@ -263,10 +263,13 @@ def not_compiled() -> ValueError:
     return bad_value("model", "a compiled model", "one without optimizer and loss", "call model.compile(...) first")
 
 
-def not_finite(loss: float, epoch: int, batch: int, where: str) -> ValueError:
-    """Return the error of a loss that is NaN or infinite, naming epoch and batch (both counted from 1)."""
-    hint = where or "lower the learning rate, or clip"
-    return bad_value("loss", "a finite number", f"{loss} in epoch {epoch}, batch {batch}", hint)
+class NotFiniteError(ValueError):
+    """A loss that is NaN or infinite, kept as ``loss``; epoch and batch in the message are counted from 1."""
+
+    def __init__(self, loss: float, epoch: int, batch: int, where: str) -> None:
+        hint = where or "lower the learning rate, or clip"
+        super().__init__(message("loss", "a finite number", f"{loss} in epoch {epoch}, batch {batch}", hint))
+        self.loss = loss
 
 
 def first_not_finite(argument: str, value: Array) -> str:

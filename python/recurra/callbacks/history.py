@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from recurra.callbacks.base import Callback, Logs
+from recurra.callbacks.base import Logs, StatefulCallback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class History(Callback):
+class History(StatefulCallback):
     """Loss and metrics of each epoch; ``fit`` returns one and keeps it as ``model.history``.
 
     Attributes
@@ -18,8 +18,19 @@ class History(Callback):
     epoch : list of int
         Numbers of the complete epochs.
     history : dict of str to list of float
-        Name to values, one per complete epoch: ``loss``, the metrics, and both with ``val_`` before.
+        Name to values, one per complete epoch: ``loss``, the metrics, both with ``val_`` before, and what callbacks
+        added to the logs.
+
+    Examples
+    --------
+    >>> from recurra.callbacks import History
+    >>> history = History()
+    >>> history.on_epoch_end(0, {"loss": 0.5})
+    >>> history.history
+    {'loss': [0.5]}
     """
+
+    state_names: ClassVar[tuple[str, ...]] = ("epoch", "history")
 
     def __init__(self) -> None:
         super().__init__()

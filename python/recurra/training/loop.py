@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from recurra import _errors, _random
-from recurra.callbacks import CallbackList, ProgressBar
 from recurra.models.carry import Carry
 from recurra.training.interrupt import Guard
 from recurra.training.objective import RunningLogs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from recurra._typing import Array
+    from recurra.callbacks import CallbackList
+    from recurra.callbacks.dispatch import BatchHook
     from recurra.training.data import Batch
+    from recurra.training.resume import Run
     from recurra.training.sources import Source
     from recurra.training.trainer import Trainer
 
@@ -55,16 +57,18 @@ def train_step(
 ) -> None:
     """Move the model by one batch; on any error or interrupt it stays as it was.
 
-    ``place`` is (epoch, batch), counted from 0, for the message about a loss that is not finite.
+    Interrupts are held back at its end, so that the caller can note what was done before it releases them. ``place`` is
+    (epoch, batch), counted from 0, for the message about a loss that is not finite.
     """
     outputs, lengths, pullback = model._taped(batch.x, batch.lengths, True, seed, carry)
     if not _counts(outputs, lengths):
+        guard.hold()
         return
     objective = logs.objective
     values, dys = objective.vjp(batch, outputs, lengths)
     total = objective.total(values)
     if not math.isfinite(total):
-        raise _errors.not_finite(total, place[0] + 1, place[1] + 1, _suspect(batch))
+        raise _errors.NotFiniteError(total, place[0] + 1, place[1] + 1, _suspect(batch))
     model.zero_gradients()
     pullback(dys, need_dx=False)
     guard.hold()
@@ -74,7 +78,6 @@ def train_step(
     if model._penalised:
         model._constrain()
     logs.add(total, values, batch, outputs, lengths)
-    guard.release()
 
 
 def _counts(outputs: list[Array], lengths: list[Array | None]) -> bool:
@@ -91,68 +94,104 @@ def _suspect(batch: Batch) -> str:
     return next((where for name, a in named if (where := _errors.first_not_finite(name, a))), "")
 
 
-def evaluate(model: Trainer, source: Source, logs: RunningLogs) -> dict[str, float]:
+def evaluate(
+    model: Trainer, source: Source, logs: RunningLogs, callbacks: CallbackList | None = None
+) -> dict[str, float]:
     """Return loss and metrics over an epoch of a source, without changing the model."""
     logs.reset()
     objective, carry = logs.objective, Carry() if source.carries else None
-    for batch in source.epoch(0):
+    begin, end = _hooks(callbacks, "test")
+    if callbacks is not None:
+        callbacks.call("on_test_begin")
+    for number, batch in enumerate(source.epoch(0)):
+        if begin is not None:
+            begin(number, logs)
         if carry is not None:
             carry.reset(batch.resets)
         outputs, lengths = model._outputs(batch.x, batch.lengths, False, 0, carry)
         if _counts(outputs, lengths):
             values = objective.values(batch, outputs, lengths)
             logs.add(objective.total(values) + model._penalty(), values, batch, outputs, lengths)
-    return dict(logs)
+        if end is not None:
+            end(number, logs)
+    results = dict(logs)
+    if callbacks is not None:
+        callbacks.call("on_test_end", results)
+    return results
 
 
-def run(model: Trainer, source: Source, validation: Source | None, callbacks: CallbackList, plan: Plan) -> None:
+def _hooks(callbacks: CallbackList | None, kind: str) -> tuple[BatchHook | None, BatchHook | None]:
+    """Return what to call before and after each batch of training, test or prediction; None: nobody wants it."""
+    if callbacks is None:
+        return None, None
+    return callbacks.batch_hook(f"on_{kind}_batch_begin"), callbacks.batch_hook(f"on_{kind}_batch_end")
+
+
+def run(course: Run, source: Source, validation: Source | None) -> None:
     """Train for some epochs; seed, epoch and batch alone decide the order of samples and the masks."""
-    logs, validation_logs = RunningLogs(model._objective), RunningLogs(model._objective.fresh())
+    model, callbacks, plan = course.model, course.callbacks, course.plan
+    logs, validation_logs = course.logs, RunningLogs(model._objective.fresh())
     model.stop_training = False
     try:
         with Guard() as guard:
             callbacks.call("on_train_begin")
-            results: Mapping[str, float] = {}
-            for epoch in plan.epochs:
-                callbacks.call("on_epoch_begin", epoch)
-                logs.reset()
-                _run_epoch(model, source, callbacks, logs, guard, plan, epoch)
+            course.restore()
+            while course.epoch < plan.epochs.stop and (course.begun or not model.stop_training):
+                if not course.begun:
+                    logs.reset()
+                    course.epoch_began()
+                    callbacks.call("on_epoch_begin", course.epoch)
+                    course.owed = None
+                _run_epoch(course, source, guard)
                 results = dict(logs)
-                if validation is not None and (epoch + 1) % plan.validation_freq == 0:
-                    measured = evaluate(model, validation, validation_logs)
-                    results = {**results, **{f"val_{name}": value for name, value in measured.items()}}
-                callbacks.call("on_epoch_end", epoch, results)
-                if model.stop_training:
-                    break
-            callbacks.call("on_train_end", results)
+                if validation is not None and (course.epoch + 1) % plan.validation_freq == 0:
+                    measured = evaluate(model, validation, validation_logs, callbacks)
+                    results.update({f"val_{name}": value for name, value in measured.items()})
+                course.epoch_done(results)
+                callbacks.call("on_epoch_end", course.epoch - 1, results)
+                course.settle()
+            course.end()
+            callbacks.call("on_train_end", course.results)
+            course.finish()
+    except BaseException as error:
+        course.rescue(error)
+        raise
     finally:
-        for callback in callbacks.callbacks:
-            if isinstance(callback, ProgressBar):
-                callback.close()
+        callbacks.release()
 
 
-def _run_epoch(
-    model: Trainer,
-    source: Source,
-    callbacks: CallbackList,
-    logs: RunningLogs,
-    guard: Guard,
-    plan: Plan,
-    epoch: int,
-) -> None:
-    seeds = _step_seeds(model, plan, epoch)
-    carry = Carry() if plan.tbptt or source.carries else None
-    for number, batch in enumerate(source.epoch(epoch)):
-        for hook in callbacks.batch_begin:
-            hook(number, logs)
-        if carry is None:
-            train_step(model, batch, next(seeds), logs, guard, (epoch, number))
-        else:
+def _run_epoch(course: Run, source: Source, guard: Guard) -> None:
+    """Train for an epoch, or for what is left of it."""
+    model, callbacks, plan, logs = course.model, course.callbacks, course.plan, course.logs
+    seeds = itertools.islice(_step_seeds(model, plan, course.epoch), course.steps, None)
+    carry = course.carry_on(Carry() if plan.tbptt or source.carries else None)
+    begin, end = _hooks(callbacks, "train")
+    if course.batch and model.stop_training:
+        return
+    for number, batch in enumerate(source.epoch(course.epoch, course.batch), course.batch):
+        if begin is not None:
+            begin(number, logs)
+        stretches: Iterable[Batch] = (batch,)
+        if carry is not None:
+            course.owed = "the rest of the batch"  # states are carried on before the step is taken
             carry.reset(batch.resets)
-            for stretch in batch.stretches(plan.tbptt) if plan.tbptt else (batch,):
-                train_step(model, stretch, next(seeds), logs, guard, (epoch, number), carry)
-        for hook in callbacks.batch_end:
-            hook(number, logs)
+            stretches = batch.stretches(plan.tbptt) if plan.tbptt else stretches
+        steps = 0
+        try:
+            for stretch in stretches:
+                guard.release()
+                train_step(model, stretch, next(seeds), logs, guard, (course.epoch, number), carry)
+                steps += 1
+        except _errors.NotFiniteError as error:
+            guard.hold()
+            if not callbacks.ends_at_nan:
+                raise
+            logs.fail(error.loss)
+        course.step_done(number, steps, None if end is None else "on_train_batch_end")
+        guard.release()
+        if end is not None:
+            end(number, logs)
+        course.batch_done()
         if model.stop_training:
             break
 
@@ -165,13 +204,22 @@ def _step_seeds(model: Trainer, plan: Plan, epoch: int) -> Iterator[int]:
     yield from _random.step_seeds(_random.derive(plan.seed, _random.STREAM_STEP, epoch))
 
 
-def predict(model: Trainer, source: Source) -> list[Array]:
+def predict(model: Trainer, source: Source, callbacks: CallbackList | None = None) -> list[Array]:
     """Return the outputs for an epoch of a source, one array for each output of the model."""
     carry, parts = Carry() if source.carries else None, []
-    for batch in source.epoch(0):
+    begin, end = _hooks(callbacks, "predict")
+    if callbacks is not None:
+        callbacks.call("on_predict_begin")
+    for number, batch in enumerate(source.epoch(0)):
+        if begin is not None:
+            begin(number, {})
         if carry is not None:
             carry.reset(batch.resets)
         parts.append(model._outputs(batch.x, batch.lengths, False, 0, carry)[0])
+        if end is not None:
+            end(number, {"outputs": parts[-1][0] if len(parts[-1]) == 1 else parts[-1]})
+    if callbacks is not None:
+        callbacks.call("on_predict_end")
     if len(parts) == 1:
         return parts[0]
     return [_joined(list(output)) for output in zip(*parts, strict=True)]

@@ -166,6 +166,21 @@ class RunningLogs(Mapping[str, float]):
             if metrics:
                 update_all(metrics, batch.y[output], outputs[output], batch.weights[output], lengths[output])
 
+    def fail(self, loss: float) -> None:
+        """Show a loss that is not finite from now on."""
+        self.totals[0], self.weight = loss, max(1, self.weight)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the sums so far, for a run that is saved within an epoch."""
+        metrics = [_remembered(metric) for metric in self._metrics.values()]
+        return {"weight": self.weight, "totals": self.totals, "metrics": metrics}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
+        self.weight, self.totals = state["weight"], state["totals"]
+        for metric, remembered in zip(self._metrics.values(), state["metrics"], strict=True):
+            _remember(metric, remembered)
+
     def __getitem__(self, name: str) -> float:
         if name == "loss":
             return self.totals[0] / self.weight if self.weight else math.nan
@@ -178,6 +193,29 @@ class RunningLogs(Mapping[str, float]):
 
     def __len__(self) -> int:
         return 1 + len(self._losses) + len(self._metrics)
+
+
+def _remembered(metric: Any) -> dict[str, Any]:
+    """Return a metric's attributes, those of metrics within it included, as far as they are data."""
+    from recurra.training import snapshot
+
+    found: dict[str, Any] = {}
+    for name, value in vars(metric).items():
+        if hasattr(value, "reset_state"):
+            found[name] = _remembered(value)
+        elif snapshot.packable(value):
+            found[name] = value
+    return found
+
+
+def _remember(metric: Any, state: dict[str, Any]) -> None:
+    """Set a metric's attributes as `_remembered` returned them."""
+    for name, value in state.items():
+        inner = getattr(metric, name, None)
+        if hasattr(inner, "reset_state"):
+            _remember(inner, value)
+        else:
+            setattr(metric, name, value)
 
 
 def counted_rows(y_pred: Array, lengths: Array | None) -> int:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors, _random
 from recurra.training.data import INFERENCE_BATCH
-from recurra.training.runnable import Runnable
+from recurra.training.stored import Stored
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from recurra.callbacks import Callback, History
+    from recurra.callbacks import Callback, CallbackList, History
     from recurra.metrics import Metric
     from recurra.optimizers import Optimizer
     from recurra.training.objective import Compiled, Objective
+    from recurra.training.sources import Source
 
 
-class Trainer(Runnable):
+class Trainer(Stored):
     """Base of the models.
 
     Attributes
@@ -92,6 +92,7 @@ class Trainer(Runnable):
         lengths: Any = None,
         tbptt: int | None = None,
         seed: int | None = None,
+        resume: Any = None,
     ) -> History:
         """Train on samples.
 
@@ -110,7 +111,7 @@ class Trainer(Runnable):
         verbose : {"auto", 0, 1, 2}, default "auto"
             1 or "auto": an updating line per epoch on a terminal, else plain lines; 2: plain lines; 0: nothing.
         callbacks : iterable of Callback, optional
-            Called in order, after `History` and before the progress bar.
+            Called in order, before `History` and the progress bar.
         validation_split : float, default 0.0
             Share of the samples, from their end and before shuffling, to validate on after each epoch.
         validation_data : (x, y), (x, y, sample_weight) or batches, optional
@@ -135,7 +136,11 @@ class Trainer(Runnable):
             Truncated backpropagation through time (Williams & Peng 1990): take an optimizer step for each stretch of
             so many time steps; states are carried on, gradients are not. Needs outputs per step.
         seed : int, optional
-            Of the order and of masks; by default from the global seed.
+            Of the order and of masks; by default from the global seed, or that of the run gone on with.
+        resume : path or BackupAndRestore, optional
+            Folder for the state of this run, saved after each epoch, and on errors and interrupts. If it holds a
+            state, the run goes on from it, bit for bit as if it had never stopped; if the run is finished, its
+            history is returned at once. See `recurra.callbacks.BackupAndRestore` to save more often.
 
         Returns
         -------
@@ -165,11 +170,15 @@ class Trainer(Runnable):
         from recurra.callbacks import CallbackList, History
         from recurra.callbacks.progress import for_verbose
         from recurra.training import loop, sources
+        from recurra.training import resume as resuming
 
         self._require_compiled()
+        given = list(callbacks or ())
+        backup = resuming.backup_of(resume, given)
+        states = resuming.saved_states(backup)
         last = _errors.check_integer("epochs", epochs, 0)
         planned = range(_errors.check_integer("initial_epoch", initial_epoch, 0), last)
-        seed = _random.next_seed() if seed is None else _errors.check_seed("seed", seed)
+        seed = resuming.choose_seed(states, _random.next_seed(), seed)
         stretch = 0 if tbptt is None else _errors.check_integer("tbptt", tbptt, 1)
         freq = _errors.check_integer("validation_freq", validation_freq, 1)
         bar = for_verbose(verbose)
@@ -181,10 +190,14 @@ class Trainer(Runnable):
             source = sources.LimitedSource(source, _errors.check_integer("steps_per_epoch", steps_per_epoch, 1))
         history = History()
         params = {"epochs": last, "steps": source.steps, "samples": source.count, "verbose": verbose}
-        listed = CallbackList([history, *(callbacks or ()), *([bar] if bar else ())], self, params)
+        listed = CallbackList([*given, history, *([bar] if bar else ())], self, params)
+        data = {"seed": seed, "samples": source.count, "batches": source.steps, "batch_size": ask.size,
+                "shuffle": shuffle, "tbptt": stretch, "validation_freq": freq}  # fmt: skip
         with self._exclusively():
+            course = resuming.Run(self, listed, loop.Plan(planned, seed, stretch, freq), data, backup, states)
             self.history = history
-            loop.run(self, source, validation, listed, loop.Plan(planned, seed, stretch, freq))
+            if not course.adopt_final():
+                loop.run(course, source, validation)
         return history
 
     def train_on_batch(
@@ -229,6 +242,7 @@ class Trainer(Runnable):
         logs = RunningLogs(self._objective.fresh())
         with self._exclusively(), Guard() as guard:
             loop.train_step(self, batch, seed, logs, guard)
+            guard.release()
         return as_numbers(logs, return_dict)
 
     def evaluate(
@@ -240,6 +254,7 @@ class Trainer(Runnable):
         sample_weight: Any = None,
         return_dict: bool = False,
         *,
+        callbacks: Iterable[Callback] | None = None,
         lengths: Any = None,
     ) -> Any:
         """Return loss and metrics on samples.
@@ -254,6 +269,8 @@ class Trainer(Runnable):
             0 prints nothing, the others one line.
         return_dict : bool, default False
             Return a dictionary of names to numbers.
+        callbacks : iterable of Callback, optional
+            Their hooks ``on_test_*`` are called.
 
         Returns
         -------
@@ -273,12 +290,21 @@ class Trainer(Runnable):
         show = for_verbose(verbose) is not None
         ask = sources.Request(self, batch_size, False, 0, None, INFERENCE_BATCH)
         source = ask.training(x, y, lengths, sample_weight, 0.0)[0]
-        results = loop.evaluate(self, source, RunningLogs(self._objective.fresh()))
+        with self._listening(callbacks, source) as listed:
+            results = loop.evaluate(self, source, RunningLogs(self._objective.fresh()), listed)
         if show:
             show_results(results)
         return as_numbers(results, return_dict)
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, *, lengths: Any = None) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        *,
+        callbacks: Iterable[Callback] | None = None,
+        lengths: Any = None,
+    ) -> Any:
         """Return the outputs for samples.
 
         Parameters
@@ -289,6 +315,8 @@ class Trainer(Runnable):
             Samples computed at once; outputs do not depend on it.
         verbose : {0, "auto", 1, 2}, default 0
             Accepted for Keras's sake; prediction is silent.
+        callbacks : iterable of Callback, optional
+            Their hooks ``on_predict_*`` are called.
 
         Returns
         -------
@@ -302,48 +330,16 @@ class Trainer(Runnable):
 
         Notes
         -----
-        Safe from several threads.
+        Safe from several threads, without callbacks.
         """
         from recurra.callbacks.progress import for_verbose
         from recurra.training import loop, sources
 
         for_verbose(verbose)
         source = sources.Request(self, batch_size, False, 0, None, INFERENCE_BATCH).prediction(x, lengths)
-        outputs = loop.predict(self, source)
+        with self._listening(callbacks, source) as listed:
+            outputs = loop.predict(self, source, listed)
         return outputs[0] if len(outputs) == 1 else outputs
-
-    def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
-        """Print the layers with their output shapes and numbers of parameters.
-
-        Parameters
-        ----------
-        print_fn : callable, optional
-            Called with the text; by default ``print``.
-        """
-        from recurra.training.summary import describe
-
-        (print_fn or print)(describe(self))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model, its optimizer and loss to a file; `recurra.load_model` reads it.
-
-        The write is atomic: the file is the old or the new one, whole, even if the machine stops.
-
-        Parameters
-        ----------
-        path : path
-            Its ending names the format, ``.safetensors``.
-
-        Raises
-        ------
-        ValueError
-            If the ending is unknown, the model is not built, or a part of it cannot be written.
-        OSError
-            If the file cannot be written.
-        """
-        from recurra import io
-
-        io.save_model(self, path)
 
     # What the loop and files use
 
@@ -372,6 +368,21 @@ class Trainer(Runnable):
         if self._compiled is None:
             return []
         return [metric for metrics in self._objective.metrics for metric in metrics]
+
+    @contextmanager
+    def _listening(self, callbacks: Iterable[Callback] | None, source: Source) -> Iterator[CallbackList | None]:
+        """Give callbacks as one, outside a training; None if there are none."""
+        if not callbacks:
+            yield None
+            return
+        from recurra.callbacks import CallbackList
+
+        params = {"epochs": 1, "steps": source.steps, "samples": source.count, "verbose": 0}
+        listed = CallbackList(callbacks, self, params)
+        try:
+            yield listed
+        finally:
+            listed.release()
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:

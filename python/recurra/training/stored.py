@@ -1,0 +1,100 @@
+"""What a model says about itself, and writes to files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recurra.training.runnable import Runnable
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+
+class Stored(Runnable):
+    """Base of `Trainer`: summary and files."""
+
+    def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
+        """Print the layers with their output shapes and numbers of parameters.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            Called with the text; by default ``print``.
+        """
+        from recurra.training.summary import describe
+
+        (print_fn or print)(describe(self))  # type: ignore[arg-type]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model, its optimizer and loss to a file; `recurra.load_model` reads it.
+
+        The write is atomic: the file is the old or the new one, whole, even if the machine stops.
+
+        Parameters
+        ----------
+        path : path
+            Its ending names the format, ``.safetensors``.
+
+        Raises
+        ------
+        ValueError
+            If the ending is unknown, the model is not built, or a part of it cannot be written.
+        OSError
+            If the file cannot be written.
+        """
+        from recurra import io
+
+        io.save_model(self, path)  # type: ignore[arg-type]
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the parameters alone to a file; `load_weights` reads it.
+
+        Parameters
+        ----------
+        filepath : path
+            Its name ends in ``.safetensors``. The write is atomic.
+        overwrite : bool, default True
+            Replace a file of this name.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, the ending is another, or the file exists and is not to be replaced.
+        OSError
+            If the file cannot be written.
+        """
+        from recurra.io import weights
+
+        weights.save(self, filepath, overwrite)
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Read the parameters from a file of `save_weights` or `save`.
+
+        Parameters
+        ----------
+        filepath : path
+            Its arrays must be the model's parameters by name and shape; numbers are cast to the model's dtype.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, or the file is not of such a model; the parameters stay as they were.
+        OSError
+            If the file cannot be read.
+
+        Examples
+        --------
+        >>> import numpy as np, os, recurra, tempfile
+        >>> first, second = (recurra.Sequential([recurra.LSTM(4), recurra.Dense(1)]) for _ in range(2))
+        >>> y = first(np.ones((1, 5, 2), np.float32))
+        >>> path = os.path.join(tempfile.mkdtemp(), "weights.safetensors")
+        >>> first.save_weights(path)
+        >>> second.build((None, None, 2))
+        >>> second.load_weights(path)
+        >>> bool((second(np.ones((1, 5, 2), np.float32)) == y).all())
+        True
+        """
+        from recurra.io import weights
+
+        weights.load(self, filepath)
