@@ -90,15 +90,11 @@ def _text(value: Any) -> str:
 def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
     """Return what an optimizer remembers besides its slots; its learning rate, if that is a number."""
     rate = optimizer.get_config().get("learning_rate")
-    state = optimizer.get_state() if hasattr(optimizer, "get_state") else {"iterations": optimizer.iterations}
-    return {"state": state, "learning_rate": None if isinstance(rate, dict) else rate}
+    return {"state": optimizer.get_state(), "learning_rate": None if isinstance(rate, dict) else rate}
 
 
 def set_optimizer_state(optimizer: Optimizer, state: dict[str, Any]) -> None:
     """Take on what `optimizer_state` returned."""
-    if hasattr(optimizer, "set_state"):
-        optimizer.set_state(state["state"])
-    else:
-        optimizer.iterations = state["state"]["iterations"]
+    optimizer.set_state(state["state"])
     if state["learning_rate"] is not None:
         optimizer.learning_rate = state["learning_rate"]
