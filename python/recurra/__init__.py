@@ -78,7 +78,7 @@ if TYPE_CHECKING:
         UpSampling1D,
         ZeroPadding1D,
     )
-    from recurra.models import Input, Model, Sequential
+    from recurra.models import Input, Model, Seq2Seq, Sequential
     from recurra.streaming import Stream
 
 __version__ = "0.1.0"
@@ -126,6 +126,7 @@ __all__ = [
     "RecurrentStack",
     "RepeatVector",
     "Reshape",
+    "Seq2Seq",
     "Sequential",
     "SimpleRNN",
     "SimpleRNNCell",
@@ -226,6 +227,7 @@ _HOMES = {
     "Model": "models",
     "Normalization": "layers",
     "Sequential": "models",
+    "Seq2Seq": "models",
     "Stream": "streaming",
     "gradcheck": "_gradcheck",
     "load_model": "io",

@@ -25,6 +25,7 @@ def samples(
     prefix: str = "",
 ) -> Samples:
     """Return checked samples, having built the model; ``y`` None: no targets."""
+    x, y, lengths = model._examples(x, y, lengths)
     names = model.input_names
     inputs, steps = _inputs(model, x, lengths, f"{prefix}x")
     for name, array in zip(names, inputs, strict=True):

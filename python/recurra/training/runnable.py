@@ -55,6 +55,10 @@ class Runnable(Layer):
 
         return trace_model(self, x, lengths)
 
+    def _examples(self, x: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        """Return inputs, targets and lengths made of those that a user passes."""
+        return x, y, lengths
+
     @property
     def _integer_inputs(self) -> list[bool]:
         return [self.integer_input]

@@ -35,10 +35,12 @@ def describe(model: Trainer) -> str:
 
 def _chain_rows(model: Trainer) -> list[tuple[str, str, str, str]]:
     layers: list[Layer] = getattr(model, "layers", [model])
+    chained = not getattr(model, "_collects", False)
     shape, rows = model.input_shape if model.built else None, []
     for layer in layers:
         try:
-            shape = None if shape is None else layer.compute_output_shape(shape)
+            given: Any = shape if chained else layer.input_shape
+            shape = None if given is None else layer.compute_output_shape(given)
         except (TypeError, ValueError, IndexError):
             shape = None  # the layers of a class of one's own need not follow one another
         count = f"{layer.size:,}" if layer.built else "?"
