@@ -147,6 +147,19 @@ def test_initial_weights_count_the_kernel_among_inputs_and_outputs():
     assert 0.98 * limit < most <= limit
 
 
+def test_regularizers_and_constraints_reach_the_weights():
+    convolution = recurra.Conv1D(4, 3, kernel_regularizer="l2", bias_constraint="non_neg", bias_initializer="ones")
+    model = recurra.Sequential([convolution, recurra.GRU(2)])
+    model.compile("adam", "mse")
+    x = RNG.standard_normal((4, 6, 3))
+    y = model.predict(x)
+    penalty = 0.01 * float((convolution.parameters["weight"] ** 2).sum())
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(penalty, rel=1e-5)
+    convolution.parameters["bias"][...] = -1.0
+    model.fit(x, y, verbose=0)
+    assert (convolution.parameters["bias"] >= 0).all()
+
+
 MISTAKES = [
     (lambda: recurra.Conv1D(0, 3), "filters: expected an integer from 1"),
     (lambda: recurra.Conv1D(4, (3, 3)), "kernel_size: expected an integer, got (3, 3)"),

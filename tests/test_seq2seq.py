@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -235,6 +236,7 @@ def reversed_digits(count):
 
 @pytest.mark.parametrize("attention", ["dot", "additive"])
 def test_it_learns_to_reverse_sequences_of_different_lengths(attention):
+    recurra.set_random_seed(6)
     model = seq2seq(attention, "GRU", 12, 12, dtype="float32")
     model.compile(recurra.optimizers.Adam(0.02), metrics=["accuracy"])
     source, lengths, target = reversed_digits(256)
@@ -277,8 +279,8 @@ def test_batches_of_a_generator_are_taught_alike():
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.skipif(not hasattr(recurra.layers, "Embedding"), reason="there is no Embedding")
 def test_tokens_in_and_tokens_out_with_embeddings():
+    recurra.set_random_seed(6)
     model = recurra.Seq2Seq(
         recurra.GRU(12, return_sequences=True, return_state=True),
         recurra.GRU(12, return_sequences=True),
@@ -292,7 +294,7 @@ def test_tokens_in_and_tokens_out_with_embeddings():
     copied = np.concatenate([tokens, np.zeros((256, 1), np.int64)], axis=1)
     copied[np.arange(256), (tokens != 0).sum(axis=1)] = 2
     model.compile(recurra.optimizers.Adam(0.02))
-    model.fit(tokens, copied, epochs=15, verbose=0, seed=1)
+    model.fit(tokens, copied, epochs=30, verbose=0, seed=1)
     found = model.generate(tokens, max_length=5)
     assert np.mean((found.tokens == copied[:, : found.tokens.shape[1]]).all(axis=1)) > 0.95
     result = recurra.gradcheck(model, [tokens[:3], copied[:3]], max_elements=10)
@@ -305,7 +307,7 @@ def test_files_copies_and_pickles_search_alike(tmp_path):
     found = model.generate(SOURCE, num_beams=2)
     text: list[str] = []
     model.summary(print_fn=text.append)
-    assert "head (Dense)            (None, None, 5)" in text[0]
+    assert re.search(r"head \(Dense\) +\(None, None, 5\) ", text[0])
     assert model.name == "seq2seq"
     model.save(tmp_path / "m.safetensors")
     for copy in (recurra.load_model(tmp_path / "m.safetensors"), pickle.loads(pickle.dumps(model)), model.clone()):

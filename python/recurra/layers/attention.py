@@ -103,9 +103,9 @@ class Attention(Layer):
 
     def _declare(self, features: int) -> None:
         if self.use_scale:
-            self.add_weight("scale", (), lambda shape, seed, stream: np.ones(shape))
+            self.add_weight("scale", (), "ones")
         if self.score_mode == "concat":
-            self.add_weight("concat_score_weight", (), lambda shape, seed, stream: np.ones(shape))
+            self.add_weight("concat_score_weight", (), "ones")
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return (batch, queries, features of a value)."""

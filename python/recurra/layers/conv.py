@@ -54,6 +54,8 @@ class Conv1D(Layer):
         Of W and b; see `recurra.initializers`.
     kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint : str or object, optional
         See `recurra.regularizers` and `recurra.constraints`.
+    activity_regularizer : None
+        Accepted for Keras's sake, as None alone.
     seed : int, optional
         For initial values.
     dtype : {"float32", "float64"}, default "float32"
@@ -100,11 +102,12 @@ class Conv1D(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
-        *,
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: None = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        *,
         seed: int | None = None,
         dtype: Any = "float32",
         name: str | None = None,
