@@ -298,7 +298,8 @@ class Seq2Seq(Translation, Model):
 
     def _examples(self, x: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any]:
         """Return source and the decoder's input as the inputs, and the targets."""
-        from recurra.training.data import is_ragged, pad
+        from recurra.data import pad
+        from recurra.training.data import is_ragged
 
         if isinstance(x, dict):
             return x, y, lengths
@@ -307,7 +308,7 @@ class Seq2Seq(Translation, Model):
             raise _errors.bad_value("x", "a dictionary of source and target", "sources alone", hint)
         own = None
         if is_ragged(y):
-            y, own = pad(y, "y")
+            y, own = pad(y, argument="y")
         y = np.asarray(y)
         _check_tokens("y", y, self.vocabulary)
         ends = y == self.end_token
