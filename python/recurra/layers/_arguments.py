@@ -24,7 +24,7 @@ def resolved(arguments: dict[str, Any]) -> dict[str, Any]:
         if name == "activity_regularizer":
             if value is not None:
                 hint = "add the penalty to the loss, or regularize the weights"
-                raise _errors.bad_value(name, "None: outputs are not penalised", value, hint)
+                raise _errors.bad_value(name, "None: outputs are not penalised", repr(value), hint)
         elif _kind(name) in _KINDS:
             found[name] = _KINDS[_kind(name)].check(name, value)
     return found

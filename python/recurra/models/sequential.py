@@ -208,7 +208,7 @@ class Sequential(Trainer):
     def _lengths(self, x: Array, lengths: Any, mask: Any) -> Array | None:
         if lengths is None and mask is None:
             return None
-        if x.ndim < 3:
+        if x.ndim < (2 if self.integer_input else 3):
             raise _errors.bad_value("lengths", "an input with a time axis", f"shape {x.shape}")
         return _errors.resolve_lengths(lengths, mask, x.shape[0], x.shape[1])
 
