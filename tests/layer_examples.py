@@ -95,6 +95,7 @@ EXAMPLES = [
     Example("Reshape", {"target_shape": [2, -1]}, padded=False),
     Example("Permute", {"dims": [2, 1]}, padded=False),
     Example("Permute", {"dims": [1, 3, 2]}, ((N, T, 2, F),)),
+    Example("Permute", {"dims": [2, 3, 1]}, ((N, T, 2, F),), padded=False),
     Example("RepeatVector", {"n": 3}, (VECTORS,)),
     Example("ZeroPadding1D", {"padding": [2, 1]}),
     Example("Cropping1D", {"cropping": [1, 2]}),

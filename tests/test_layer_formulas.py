@@ -202,12 +202,29 @@ def test_sequences_side_by_side_in_time_add_their_lengths():
         layer.compute_lengths(x, [np.array([2, 1, 2]), None])
 
 
-def test_a_vector_for_each_sample_keeps_the_lengths_of_the_steps_it_goes_with():
-    x = [np.ones((N, T, 3)), np.ones((N, 3))]
-    assert (
-        recurra.Add().compute_lengths(x, [LENGTHS, None]) is LENGTHS
-        or (recurra.Add().compute_lengths(x, [LENGTHS, None]) == LENGTHS).all()
-    )
+def test_a_step_of_a_merged_sequence_counts_if_it_does_in_one_of_them():
+    x, y, vector = np.ones((N, T, 3)), np.ones((N, T, 3)), np.ones((N, 3))
+    for layer in (recurra.Add(), recurra.Concatenate()):
+        assert layer.compute_lengths([x, y], [LENGTHS, np.array([1, 4, 2])]).tolist() == [T, 4, 3]
+        assert layer.compute_lengths([x, y], [LENGTHS, None]) is None
+    assert recurra.Add().compute_lengths([x, vector], [LENGTHS, None]).tolist() == LENGTHS.tolist()
+
+
+def test_masked_steps_give_zeros_and_get_no_gradient():
+    layer, x = recurra.Masking(-1.0, dtype="float64"), RNG.standard_normal((N, T, 2))
+    x[0, 3:], x[1, 4] = -1.0, (-1.0, 2.0)
+    y, pullback = layer.vjp(x)
+    assert not y[0, 3:].any()
+    np.testing.assert_array_equal(y[1:], x[1:])
+    dx = pullback(np.ones_like(y))
+    assert not dx[0, 3:].any()
+    assert (dx[1:] == 1).all()
+    assert layer.compute_lengths(x, None).tolist() == [3, T, T]
+    x[0, 4] = 0.5
+    with pytest.raises(
+        ValueError, match=r"^x: expected steps of -1.0 \(padding\) after all other steps, got some before"
+    ):
+        layer.compute_lengths(x, None)
 
 
 def test_lengths_move_with_the_steps():

@@ -118,6 +118,7 @@ def test_each_argument_reaches_its_weights(cls):
     options = {f"{kind}_regularizer": regularizers.L2(number + 1.0) for number, kind in enumerate(kinds)}
     options |= {f"{kind}_constraint": constraints.MaxNorm(number + 1.0) for number, kind in enumerate(kinds)}
     more = {} if cls is recurra.Dense else {"bidirectional": True, "num_layers": 2, "layer_norm": True}
+    more |= {"proj_size": 2} if cls is recurra.LSTM else {}
     layer = cls(4, **options, **more)
     layer.build((None, None, 3))
     for copy in (layer, cls.from_config(layer.get_config()), pickle.loads(pickle.dumps(layer))):
@@ -240,6 +241,8 @@ def test_what_is_not_drawn():
 def test_fans_of_a_filter_count_its_taps():
     values = initializers.HeUniform()((64, 8, 5), 1, 0)
     assert 0.95 * np.sqrt(6 / 40) < np.abs(values).max() <= np.sqrt(6 / 40)
+    values = initializers.GlorotUniform()((64, 8, 5), 1, 0)
+    assert 0.95 * np.sqrt(6 / 360) < np.abs(values).max() <= np.sqrt(6 / 360)
 
 
 def test_a_seed_of_its_own_draws_the_same_everywhere_and_else_the_layer_decides():
