@@ -9,6 +9,7 @@ from recurra.layers import LAYERS
 
 ELSEWHERE = {"RNN", "LSTM", "GRU", "Bidirectional", "RecurrentStack", "CellRNN"}  # test_layers.py, test_cells.py
 ELSEWHERE |= {"Conv1D", "Attention", "AdditiveAttention"}  # test_conv.py, test_attention.py
+ELSEWHERE |= {"Normalization"}  # test_normalization.py
 CASES = [example for example in EXAMPLES if example.name not in ELSEWHERE]
 RNG = np.random.default_rng(47)
 

@@ -16,7 +16,7 @@ TOLERANCE = 2e-5  # float32, of values around 1
 
 # Compared in other files.
 ELSEWHERE = {"RNN", "LSTM", "GRU", "Bidirectional", "RecurrentStack", "CellRNN"}
-ELSEWHERE |= {"Conv1D", "Attention", "AdditiveAttention"}
+ELSEWHERE |= {"Conv1D", "Attention", "AdditiveAttention", "Normalization"}
 CASES = [
     example
     for example in EXAMPLES

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
-from recurra.layers.normalization import Normalization
+from recurra.layers.normalization import AffineNormalization
 
 if TYPE_CHECKING:
     from recurra._typing import Array, Pullback, Shape
 
 
-class BatchNormalization(Normalization):
+class BatchNormalization(AffineNormalization):
     """Mean 0 and variance 1 for each feature of a batch (Ioffe & Szegedy 2015).
 
     In training with the statistics of the batch, over samples and steps; else with their moving averages::

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recurra._typing import Array, Pullback, Shape
 
 
-class Normalization(PlainLayer):
+class AffineNormalization(PlainLayer):
     """What both share: the learned scale gamma and shift beta of each feature.
 
     Parameters
@@ -71,7 +71,7 @@ class Normalization(PlainLayer):
         return dy * self._views[0]["gamma"]
 
 
-class LayerNormalization(Normalization):
+class LayerNormalization(AffineNormalization):
     """Mean 0 and variance 1 for each row: y = gamma (x - mean) / sqrt(variance + epsilon) + beta (Ba et al. 2016).
 
     Parameters
