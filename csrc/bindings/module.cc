@@ -69,4 +69,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   bind_stream(m);
   bind_train(m);
   bind_updates(m);
+  bind_sequence_losses(m);
 }

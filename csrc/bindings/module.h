@@ -6,6 +6,7 @@ namespace recurra {
 
 void bind_embedding(pybind11::module_& m);
 void bind_recurrent(pybind11::module_& m);
+void bind_sequence_losses(pybind11::module_& m);
 void bind_stream(pybind11::module_& m);
 void bind_train(pybind11::module_& m);
 void bind_updates(pybind11::module_& m);

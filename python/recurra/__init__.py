@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from recurra._gradcheck import gradcheck
     from recurra._random import set_random_seed
     from recurra.config import get_num_threads, set_num_threads, show_config
+    from recurra.decoding import crf_decode, ctc_decode
     from recurra.io import load_model
     from recurra.layers import (
         ELU,
@@ -142,6 +143,8 @@ __all__ = [
     "activations",
     "callbacks",
     "constraints",
+    "crf_decode",
+    "ctc_decode",
     "data",
     "get_num_threads",
     "gradcheck",
@@ -229,6 +232,8 @@ _HOMES = {
     "Sequential": "models",
     "Seq2Seq": "models",
     "Stream": "streaming",
+    "crf_decode": "decoding",
+    "ctc_decode": "decoding",
     "gradcheck": "_gradcheck",
     "load_model": "io",
     "set_random_seed": "_random",

@@ -13,6 +13,7 @@ from recurra.layers.bidirectional import Bidirectional
 from recurra.layers.cell_rnn import CellRNN
 from recurra.layers.cells import CELLS, Cell, GRUCell, LSTMCell, SimpleRNNCell
 from recurra.layers.conv import Conv1D
+from recurra.layers.crf import CRF
 from recurra.layers.dense import Dense
 from recurra.layers.dropout import Dropout
 from recurra.layers.embedding import Embedding
@@ -50,6 +51,7 @@ LAYERS: dict[str, type[Layer]] = {
         AdditiveAttention,
         RecurrentStack,
         CellRNN,
+        CRF,
         Activation,
         Add,
         Average,
@@ -87,6 +89,7 @@ LAYERS: dict[str, type[Layer]] = {
 }
 
 __all__ = [
+    "CRF",
     "ELU",
     "GRU",
     "LAYERS",

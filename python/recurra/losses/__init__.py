@@ -5,24 +5,89 @@ from __future__ import annotations
 from typing import Any
 
 from recurra import _errors
-from recurra.losses.base import FunctionLoss, Loss
+from recurra.losses.base import ElementLoss, FunctionLoss, Loss
+from recurra.losses.binary import (
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalHinge,
+    Hinge,
+    SquaredHinge,
+)
 from recurra.losses.crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from recurra.losses.regression import MeanSquaredError
+from recurra.losses.distributions import GaussianNLL, KLDivergence, Poisson, Quantile
+from recurra.losses.regression import (
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+)
+from recurra.losses.sequence import CTC, LinearChainCRF
 
-_CLASSES: tuple[type[Loss], ...] = (MeanSquaredError, CategoricalCrossentropy, SparseCategoricalCrossentropy)
-_ALIASES = {"mse": "mean_squared_error"}
+_CLASSES: tuple[type[Loss], ...] = (
+    MeanSquaredError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    Huber,
+    LogCosh,
+    CosineSimilarity,
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+    KLDivergence,
+    Poisson,
+    Hinge,
+    SquaredHinge,
+    CategoricalHinge,
+    GaussianNLL,
+    Quantile,
+    CTC,
+    LinearChainCRF,
+)
+_ALIASES = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
+    "logcosh": "log_cosh",
+    "pinball": "quantile",
+}
 
 # Every loss by the names that `compile` and files know.
 LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in _CLASSES}
 LOSSES.update({alias: LOSSES[name] for alias, name in _ALIASES.items()})
 
 __all__ = [
+    "CTC",
     "LOSSES",
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "ElementLoss",
     "FunctionLoss",
+    "GaussianNLL",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LinearChainCRF",
+    "LogCosh",
     "Loss",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "Quantile",
     "SparseCategoricalCrossentropy",
+    "SquaredHinge",
     "deserialize",
     "get",
     "serialize",

@@ -164,11 +164,16 @@ class Loss:
             If they do not fit.
         """
         target = _errors.as_real("y", y_true, dtype)
+        shape = (*shape[:-1], self.target_width(shape[-1]))
         if shape[-1] == 1 and target.shape == shape[:-1]:
             return target.reshape(shape)
         if target.shape != shape:
             _errors.check_shape("y", target.shape, output_axes(len(shape)), shape)
         return target
+
+    def target_width(self, outputs: int) -> int:
+        """Return the size of the targets' last axis for so many outputs; by default the same."""
+        return outputs
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -217,6 +222,20 @@ class Loss:
         dy = np.zeros_like(y_pred)
         dy[chosen] = rows
         return loss, dy
+
+
+class ElementLoss(Loss):
+    """Base of the losses that are a mean over the outputs; a subclass supplies ``elements``."""
+
+    def elements(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return the loss of each element and its derivative, fresh arrays of the outputs' shape and dtype."""
+        raise NotImplementedError(f"{type(self).__name__} defines no elements")
+
+    def values(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return each row's loss and gradient; see `Loss.values`."""
+        value, dy = self.elements(y_true, y_pred)
+        dy *= dy.dtype.type(1.0 / dy.shape[-1])
+        return value.mean(axis=-1), dy
 
 
 class FunctionLoss(Loss):

@@ -189,6 +189,15 @@ def _numbers(argument: str, value: Any) -> Array:
     return array
 
 
+def number_of(metric: Metric) -> float:
+    """Return a metric's value for logs, which must be one number."""
+    result = np.asarray(metric.result())
+    if result.size != 1:
+        hint = "choose one that averages, for example average='macro'"
+        raise _errors.bad_value("metrics", "one number", f"{result.size} from {metric.name!r}", hint)
+    return float(result.item())
+
+
 def update_all(
     metrics: Iterable[Metric], y_true: Array, y_pred: Array, sample_weight: Array | None = None, lengths: Any = None
 ) -> None:

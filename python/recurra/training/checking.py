@@ -122,7 +122,7 @@ def _targets(model: Trainer, y: Any, inputs: list[Array]) -> list[Array]:
     shapes = model._target_shapes(inputs)
     made = []
     for name, target, loss, shape in zip(names, for_each("y", y, names), model._objective.losses, shapes, strict=True):
-        if is_ragged(target):
+        if is_ragged(target) and not loss.sequences:  # those pad labels themselves
             target = _padded(target, "y")[0]
         elif not isinstance(target, np.ndarray | list | tuple | int | float):
             from recurra.data import as_array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
-from recurra.metrics.base import update_all
+from recurra.metrics.base import number_of, update_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +155,8 @@ class RunningLogs(Mapping[str, float]):
         self, total: float, values: Sequence[float], batch: Batch, outputs: list[Array], lengths: list[Any]
     ) -> None:
         """Take in a batch: mean losses, targets and outputs."""
-        weight = counted_rows(outputs[0], lengths[0])
+        sequences = self.objective.losses[0].sequences  # means over samples rather than steps
+        weight = len(outputs[0]) if sequences else counted_rows(outputs[0], lengths[0])
         self.weight += weight
         self.totals[0] += total * weight
         for index in range(len(self._losses)):
@@ -186,7 +187,7 @@ class RunningLogs(Mapping[str, float]):
             return self.totals[0] / self.weight if self.weight else math.nan
         if name in self._losses:
             return self.totals[1 + self._losses.index(name)] / self.weight if self.weight else math.nan
-        return float(self._metrics[name].result())
+        return number_of(self._metrics[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(["loss", *self._losses, *self._metrics])
