@@ -74,6 +74,7 @@ EXAMPLES = [
     Example("AdditiveAttention", {"dropout": 0.2}, (SEQUENCES, SEQUENCES)),
     Example("Embedding", {"input_dim": 9, "output_dim": 3}, ((N, T),), integers=9),
     Example("Embedding", {"input_dim": 9, "output_dim": 3, "mask_zero": True}, ((N, T),), integers=9),
+    Example("CRF", {"units": F}),
     Example("Activation", {"activation": "sigmoid"}),
     Example("Activation", {"activation": "softmax"}),
     Example("ReLU", {"max_value": 1.0, "negative_slope": 0.2, "threshold": 0.3}),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from recurra.decoding import crf_decode, ctc_decode
     from recurra.io import load_model
     from recurra.layers import (
+        CRF,
         ELU,
         GRU,
         LSTM,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CRF",
     "ELU",
     "GRU",
     "LSTM",
@@ -191,6 +193,7 @@ _HOMES = {
     "GRUCell": "layers",
     "StackedRNNCells": "layers",
     "RecurrentStack": "layers",
+    "CRF": "layers",
     "CellRNN": "layers",
     "ELU": "layers",
     "Activation": "layers",
