@@ -3,6 +3,7 @@
 import itertools
 import pickle
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -126,21 +127,17 @@ def test_a_beam_as_wide_as_the_tree_finds_the_best_of_all_targets(attention, cel
         assert found.scores[n] == pytest.approx(scored[best], rel=1e-10)
 
 
-def plain_beam_search(model, source, length, most, beams, penalty, early):
+def plain_beam_search(log_p, most, beams, penalty, early):
     """Beam search for one source with lists, as the docstring of `beam.search` tells it."""
     running, finished = [((), 0.0)], []
     for step in range(most):
-        continued = [
-            ((*tokens, token), log_probability(model, source, length, (*tokens, token)))
-            for tokens, _ in running
-            for token in range(V)
-        ]
+        continued = [((*tokens, token), log_p((*tokens, token))) for tokens, _ in running for token in range(V)]
         continued = sorted(continued, key=lambda pair: -pair[1])[: 2 * beams]
         ended = [pair for rank, pair in enumerate(continued) if pair[0][-1] == 2 and rank < beams]
         running = [pair for pair in continued if pair[0][-1] != 2][:beams]
         if step + 1 == most:
             ended += running
-        finished += [(log_p / (step + 1) ** penalty, tokens) for tokens, log_p in ended]
+        finished += [(value / (step + 1) ** penalty, tokens) for tokens, value in ended]
         finished = sorted(finished, key=lambda pair: -pair[0])[:beams]
         if early and len(finished) == beams:
             break
@@ -154,12 +151,43 @@ def test_a_narrow_beam_is_the_search_with_lists(beams, penalty, early):
     options = {"max_length": most, "num_beams": beams, "length_penalty": penalty, "early_stopping": early}
     found = model.generate(SOURCE, lengths=SOURCE_LENGTHS, **options)
     for n in range(4):
-        score, tokens = plain_beam_search(
-            model, SOURCE[n], SOURCE_LENGTHS[n], most, beams, penalty, early or beams == 1
-        )
+        log_p = partial(log_probability, model, SOURCE[n], SOURCE_LENGTHS[n])
+        score, tokens = plain_beam_search(log_p, most, beams, penalty, early or beams == 1)
         assert tuple(found.tokens[n, : found.lengths[n]]) == tokens
         assert found.scores[n] == pytest.approx(score, rel=1e-10)
         assert (found.tokens[n, found.lengths[n] :] == 0).all()
+
+
+class Table:
+    """The probabilities of the next token depend on the step and the last token; the end is likely."""
+
+    batch = 1
+
+    def __init__(self, beams, steps, seed):
+        draw = np.random.default_rng(seed).uniform(0.1, 1.0, (steps, V, V))
+        draw[:, :, 2] *= 5
+        self.table = np.log(draw / draw.sum(-1, keepdims=True))
+        self.last, self.steps = np.ones((1, beams), int), 0
+
+    def step(self):
+        self.steps += 1
+        return self.table[self.steps - 1][self.last]
+
+    def follow(self, parents, tokens):
+        self.last = tokens
+
+    def log_p(self, tokens):
+        return sum(self.table[t, a, b] for t, (a, b) in enumerate(itertools.pairwise((1, *tokens))))
+
+
+@pytest.mark.parametrize("beams", [1, 2, 3, 4])
+def test_enough_beams_are_left_where_many_end_at_once(beams):
+    for seed in range(30):
+        table = Table(beams, 6, seed)
+        found = beam.search(table, beam.Options(6, beams, 3.0, beams == 1, 2, 0))
+        score, tokens = plain_beam_search(table.log_p, 6, beams, 3.0, beams == 1)
+        assert tuple(found.tokens[0, : found.lengths[0]]) == tokens
+        assert found.scores[0] == pytest.approx(score, rel=1e-12)
 
 
 def test_greedy_search_takes_the_most_probable_token_each_time():
