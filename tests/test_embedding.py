@@ -179,3 +179,12 @@ def test_a_graph_takes_sequences_of_any_length():
     model = recurra.Model(words, recurra.GRU(3)(recurra.Embedding(10, 4)(words)))
     assert model(RNG.integers(0, 10, (2, 5))).shape == (2, 3)
     assert model(RNG.integers(0, 10, (2, 7))).shape == (2, 3)
+
+
+def test_a_stream_of_words_takes_one_integer_a_row():
+    model = recurra.Sequential([recurra.Embedding(10, 4, seed=1), recurra.GRU(3, return_sequences=True, seed=2)])
+    x = RNG.integers(0, 10, (2, 5))
+    y = model(x)
+    stream = model.stream(2)
+    for step in range(5):
+        np.testing.assert_allclose(stream.step(x[:, step]), y[:, step], atol=1e-6)
