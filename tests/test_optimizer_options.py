@@ -212,6 +212,37 @@ def test_an_optimizer_that_takes_on_the_state_of_another_goes_on_like_it():
     assert second.get_state() == first.get_state()
 
 
+def test_slots_are_known_by_name_in_whatever_order_a_file_has_them():
+    models, made = (bag(), bag()), (optimizers.Adam(), optimizers.Adam())
+    for model, optimizer in zip(models, made, strict=True):
+        moved(model, optimizer, gradients(0, model.size))
+    made[1].slots = dict(reversed(made[1].slots.items()))
+    for model, optimizer in zip(models, made, strict=True):
+        moved(model, optimizer, gradients(1, model.size))
+    np.testing.assert_array_equal(models[0].flat_parameters, models[1].flat_parameters)
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_an_optimizer_set_back_to_its_start_begins_anew(name):
+    model, optimizer = bag(), optimizers.get(name)
+    start, ends = model.flat_parameters.copy(), []
+    for _ in range(2):
+        model.fill(start)
+        optimizer.slots, optimizer.iterations = {}, 0
+        for t in range(3):
+            moved(model, optimizer, gradients(t, model.size))
+        ends.append(model.flat_parameters.copy())
+    np.testing.assert_array_equal(ends[0], ends[1])
+
+
+def test_averages_that_begin_late_begin_with_the_parameters():
+    model, optimizer = layers(), optimizers.SGD(0.5, use_ema=True, ema_momentum=0.8)
+    optimizer.iterations = 7
+    expected = model.flat_parameters - 0.2 * 0.5
+    moved(model, optimizer, 1.0)
+    np.testing.assert_allclose(optimizer.slots["average"], expected, rtol=1e-13)
+
+
 def test_the_state_of_a_plain_optimizer_is_its_number_of_moves():
     optimizer = optimizers.Adam()
     moved(bag(), optimizer, 1.0)

@@ -219,6 +219,19 @@ def test_a_rule_that_calls_a_built_in_one_gets_the_same_on_tables():
     np.testing.assert_allclose(one.flat_parameters, other.flat_parameters, rtol=1e-13, atol=1e-14)
 
 
+def test_a_rule_of_ones_own_may_derive_from_a_built_in_optimizer():
+    class Own(optimizers.Adam):
+        def update(self, parameters, gradients, slots):
+            parameters -= self.learning_rate * gradients
+
+    one, other = table_bag(), table_bag()
+    for model, optimizer in ((one, Own(0.1, clipvalue=0.2)), (other, optimizers.SGD(0.1, clipvalue=0.2))):
+        model._touch("table", [1, 7])
+        model.put(gradients(0, model.size))
+        optimizer.step(model)
+    np.testing.assert_allclose(one.flat_parameters, other.flat_parameters, rtol=1e-13, atol=1e-14)
+
+
 # Bits
 
 
