@@ -86,7 +86,7 @@ class Optimizer(Settings):
     >>> dx = pullback(np.ones_like(y))
     >>> before = layer.flat_parameters.copy()
     >>> SignDescent(0.5, clipvalue=1.0).step(layer)
-    >>> (layer.flat_parameters - before).tolist()
+    >>> np.round(layer.flat_parameters - before, 3).tolist()
     [-0.5, -0.5, -0.5, -0.5]
     """
 
