@@ -23,6 +23,9 @@ NOT_IN_CI = {
 # Pages and modules whose examples need a package of an extra.
 NEEDS = {"docs/sklearn.md": "sklearn", "recurra.sklearn": "sklearn"}
 
+# Pages whose programs take seconds.
+LONG = {"docs/tutorial.md"}
+
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
@@ -47,7 +50,13 @@ def quick_start() -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(kind == "python" for kind, _ in blocks(page))], ids=name
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if name(page) in LONG else ())
+        for page in PAGES
+        if any(kind == "python" for kind, _ in blocks(page))
+    ],
+    ids=name,
 )
 def test_python_of_a_page_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
     """Blocks of a page share their names; a block followed by a text block must print that text."""
