@@ -124,6 +124,16 @@ EXAMPLES = [
     Example("GaussianDropout", {"rate": 0.4}),
 ]
 
+# Layers whose formula, and whose counterpart in Keras, other files know than those that go through EXAMPLES.
+TESTED_IN = {
+    **dict.fromkeys(("RNN", "LSTM", "GRU", "Bidirectional"), "test_layers.py"),
+    **dict.fromkeys(("RecurrentStack", "CellRNN"), "test_cells.py"),
+    **dict.fromkeys(("Attention", "AdditiveAttention"), "test_attention.py"),
+    "Conv1D": "test_conv.py",
+    "Normalization": "test_normalization.py",
+    "CRF": "test_sequence_losses.py",
+}
+
 
 def label(example: Example) -> str:
     """Return a short name for a test's report."""

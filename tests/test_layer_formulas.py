@@ -1,16 +1,15 @@
 """What layers without a recurrence compute, each against its formula in plain NumPy; and what they refuse."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import recurra
-from layer_examples import EXAMPLES, LENGTHS, N, T, label
+from layer_examples import EXAMPLES, LENGTHS, TESTED_IN, N, T, label
 from recurra.layers import LAYERS
 
-ELSEWHERE = {"RNN", "LSTM", "GRU", "Bidirectional", "RecurrentStack", "CellRNN"}  # test_layers.py, test_cells.py
-ELSEWHERE |= {"Conv1D", "Attention", "AdditiveAttention"}  # test_conv.py, test_attention.py
-ELSEWHERE |= {"Normalization"}  # test_normalization.py
-CASES = [example for example in EXAMPLES if example.name not in ELSEWHERE]
+CASES = [example for example in EXAMPLES if example.name not in TESTED_IN]
 RNG = np.random.default_rng(47)
 
 
@@ -99,7 +98,9 @@ FORMULAS = {
 
 
 def test_every_layer_has_its_formula():
-    assert set(FORMULAS) | ELSEWHERE == set(LAYERS)
+    assert set(FORMULAS) | set(TESTED_IN) == set(LAYERS)
+    for name, file in TESTED_IN.items():
+        assert name in (Path(__file__).parent / file).read_text()
 
 
 @pytest.mark.parametrize("example", CASES, ids=label)
