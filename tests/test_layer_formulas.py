@@ -1,5 +1,6 @@
 """What layers without a recurrence compute, each against its formula in plain NumPy; and what they refuse."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -264,6 +265,24 @@ def test_steps_that_do_not_count_are_zero_and_unread_by_a_wrapped_layer():
     np.testing.assert_array_equal(y[1, :2], whole[1, :2])
     assert not y[1, 2:].any()
     assert layer(x, lengths=[0, 0, 0]).shape == (N, T, 3)
+
+
+class Doubled(recurra.layers.Layer):
+    def __call__(self, x):
+        return 2 * x
+
+    def vjp(self, x):
+        return 2 * x, lambda dy, *, need_dx=True: 2 * dy
+
+
+def test_a_layer_of_ones_own_may_be_wrapped_saved_and_sent(tmp_path):
+    model = recurra.Sequential([recurra.TimeDistributed(Doubled()), recurra.GRU(2)])
+    x = np.ones((N, T, 4), np.float32)
+    y = model(x)
+    model.save(tmp_path / "model.safetensors")
+    loaded = recurra.load_model(tmp_path / "model.safetensors", custom_objects={"Doubled": Doubled})
+    for copy in (loaded, pickle.loads(pickle.dumps(model)), model.clone()):
+        np.testing.assert_array_equal(copy(x), y)
 
 
 # Mistakes

@@ -80,6 +80,7 @@ def test_names_classes_and_descriptions_mean_objects(module, table):
         made = module.check("argument", key)
         assert type(made) is cls
         assert type(module.check("argument", cls)) is cls
+        assert getattr(module, key) is cls
         again = module.check("argument", json.loads(json.dumps(module.serialize(made))))
         assert type(again) is cls
         assert again.get_config() == made.get_config()

@@ -188,6 +188,9 @@ class NonNeg(Constraint):
         return clipped
 
 
+# Keras's other spelling.
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+
 CONSTRAINTS: dict[str, type[Constraint]] = {
     "max_norm": MaxNorm,
     "min_max_norm": MinMaxNorm,

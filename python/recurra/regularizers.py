@@ -197,6 +197,9 @@ class OrthogonalRegularizer(Regularizer):
         return {"factor": self.factor, "mode": self.mode}
 
 
+# Keras's other spelling.
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
+
 REGULARIZERS: dict[str, type[Regularizer]] = {
     "l1": L1,
     "l2": L2,

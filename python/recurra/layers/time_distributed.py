@@ -79,6 +79,11 @@ class TimeDistributed(PlainLayer):
         self._adopt(self.layer, "")
         self.random, self.built = self.layer.random, True
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = None if self._theta is None else self._theta.copy()
+        pattern = self.layer._like(self.dtype.name)
+        return _restore, (type(self), pattern, self.name, self.named, self.input_shape, values)
+
     def _held(self) -> Sequence[Layer]:
         return [self.layer]
 
@@ -93,11 +98,11 @@ class TimeDistributed(PlainLayer):
         return {"layer": serialize(self.layer), "name": self.name if self.named else None}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, type[Layer]] | None = None) -> Self:
         """Return a new layer made with the arguments that `get_config` returned."""
         from recurra.layers import deserialize
 
-        return cls(**{**config, "layer": deserialize(config["layer"])})
+        return cls(**{**config, "layer": deserialize(config["layer"], custom_objects)})
 
     def _like(self, dtype: str) -> Self:
         return type(self)(self.layer._like(dtype), name=self.name if self.named else None)
@@ -134,3 +139,15 @@ class TimeDistributed(PlainLayer):
             return None if dx is None else self._steps_of(dx, valid, *x.shape[:2])
 
         return self._steps_of(y, valid, *x.shape[:2]), pullback
+
+
+def _restore(
+    cls: type[TimeDistributed], inner: Layer, name: str, named: bool, shape: Shape | None, values: Array | None
+) -> TimeDistributed:
+    layer = cls(inner, name=name if named else None)
+    layer.name = name
+    if shape is not None:
+        layer.build(shape)
+    if values is not None:
+        layer._attach(values, np.zeros_like(values))
+    return layer
