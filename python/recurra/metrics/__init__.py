@@ -5,18 +5,104 @@ from __future__ import annotations
 from typing import Any
 
 from recurra import _errors
-from recurra.metrics.accuracy import Accuracy
+from recurra.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+from recurra.metrics.auc import AUC
 from recurra.metrics.base import MeanMetric, Metric
-from recurra.metrics.regression import MeanAbsoluteError
+from recurra.metrics.confusion import F1Score, Precision, Recall, confusion_matrix
+from recurra.metrics.language import BitsPerCharacter, Mean, Perplexity
+from recurra.metrics.regression import (
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    R2Score,
+    RootMeanSquaredError,
+)
+from recurra.metrics.sequence import (
+    BLEU,
+    CharacterErrorRate,
+    CRFViterbiAccuracy,
+    EditDistance,
+    WordErrorRate,
+)
 
-_CLASSES: tuple[type[Metric], ...] = (Accuracy, MeanAbsoluteError)
-_ALIASES = {"acc": "accuracy", "mae": "mean_absolute_error"}
+_CLASSES: tuple[type[Metric], ...] = (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    Precision,
+    Recall,
+    F1Score,
+    AUC,
+    MeanSquaredError,
+    RootMeanSquaredError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    R2Score,
+    Perplexity,
+    BitsPerCharacter,
+    EditDistance,
+    WordErrorRate,
+    CharacterErrorRate,
+    BLEU,
+    CRFViterbiAccuracy,
+    Mean,
+)
+_ALIASES = {
+    "acc": "accuracy",
+    "mse": "mean_squared_error",
+    "rmse": "root_mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "wer": "word_error_rate",
+    "cer": "character_error_rate",
+}
 
 # Every metric by the names that `compile` and files know.
 METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in _CLASSES}
 METRICS.update({alias: METRICS[name] for alias, name in _ALIASES.items()})
 
-__all__ = ["METRICS", "Accuracy", "MeanAbsoluteError", "MeanMetric", "Metric", "deserialize", "get", "serialize"]
+__all__ = [
+    "AUC",
+    "BLEU",
+    "METRICS",
+    "Accuracy",
+    "BinaryAccuracy",
+    "BitsPerCharacter",
+    "CRFViterbiAccuracy",
+    "CategoricalAccuracy",
+    "CharacterErrorRate",
+    "EditDistance",
+    "F1Score",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanMetric",
+    "MeanSquaredError",
+    "Metric",
+    "Perplexity",
+    "Precision",
+    "R2Score",
+    "Recall",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "WordErrorRate",
+    "confusion_matrix",
+    "deserialize",
+    "get",
+    "serialize",
+]
 
 
 def get(metric: Any) -> Metric:
