@@ -130,7 +130,7 @@ def test_every_metric_of_the_list_is_tested():
     tested = {type(metric) for metric, *_ in CASES.values()} | SEQUENCES | {metrics.Mean}
     assert set(METRICS.values()) == tested
     exported = {getattr(metrics, name) for name in metrics.__all__ if isinstance(getattr(metrics, name), type)}
-    assert exported - {Metric, metrics.MeanMetric} == tested
+    assert exported - {Metric, metrics.MeanMetric, metrics.FunctionMetric} == tested
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -193,6 +193,7 @@ def test_the_precision_recall_area_of_a_perfect_and_a_useless_answer():
     assert metrics.AUC()(y, [0.5] * 4) == pytest.approx(0.5)
     assert metrics.AUC(from_logits=True)(y, [-900.0, -1.0, 1.0, 900.0]) == pytest.approx(1.0)
     assert metrics.AUC()([1, 1], [0.3, 0.4]) == 0.0
+    assert metrics.AUC(thresholds=[0.5])([0, 1], [0.5, 0.7]) == 1.0  # an output at a threshold is not above it
 
 
 def test_scores_of_several_thresholds_classes_and_outputs_are_arrays():
@@ -298,6 +299,8 @@ def test_bleu_is_that_of_its_definition():
     assert metrics.BLEU()(*tokens) == pytest.approx(expected)
     assert metrics.BLEU()(right, right) == pytest.approx(1.0)
     assert metrics.BLEU()(["a b c"], ["x y z"]) == 0.0
+    longer = np.prod([4 / 5, 3 / 4, 2 / 3, 1 / 2]) ** 0.25  # precision is the only penalty for length
+    assert metrics.BLEU()(["a b c d"], ["a b c d e"]) == pytest.approx(longer)
     smoothed = metrics.BLEU(smooth=True)(["a b c d e"], ["a b c x y"])
     assert smoothed == pytest.approx((3 / 5 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
 
@@ -314,6 +317,30 @@ def test_metrics_of_sequences_go_through_fit():
     distances = [distance(a, b[b >= 0]) for a, b in zip(y, decoded, strict=True)]
     assert results["edit_distance"] == pytest.approx(np.mean(distances))
     assert results["cer"] == pytest.approx(np.sum(distances) / 24)
+
+
+def test_functions_are_metrics():
+    """Of rows, or a mean of the batch, which then counts by its rows' weights."""
+
+    def worst(y_true, y_pred):
+        return np.abs(y_true - y_pred).max(axis=-1)
+
+    def mean_of_batch(y_true, y_pred):
+        return np.abs(y_true - y_pred).mean()
+
+    metric = metrics.get(worst)
+    assert metric.name == "worst"
+    np.testing.assert_allclose(metric(TARGET, REAL, WEIGHTS), mean(worst(TARGET, REAL), WEIGHTS), rtol=1e-12)
+    batches = metrics.get(mean_of_batch)
+    for rows in np.array_split(np.arange(ROWS), 3):
+        batches.update_state(TARGET[rows], REAL[rows])
+    np.testing.assert_allclose(batches.result(), np.abs(TARGET - REAL).mean(), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"^metrics: expected one value per row, \(40,\), or one number from 'bad'"):
+        metrics.get(bad)(TARGET, REAL)
+
+
+def bad(y_true, y_pred):
+    return np.ones(3)
 
 
 def test_tags_of_a_crf_are_counted_on_the_best_path():

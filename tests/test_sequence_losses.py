@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -216,6 +218,32 @@ def test_nan_makes_nan_and_crashes_nothing():
         assert np.isfinite(dy[1:]).all()
     recurra.crf_decode(np.full((1, 4, 3, 3), np.nan))
     recurra.ctc_decode(np.full((1, 4, 3), np.nan), strategy="beam_search", beam_width=4)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+@pytest.mark.parametrize("name", ["ctc", "beam", "crf"])
+def test_ctrl_c_ends_a_long_call_early(name):
+    """A signal after 50 ms ends calls of many seconds within 2 s."""
+    rng = np.random.default_rng(0)
+    calls = {
+        "ctc": lambda: losses.CTC()(rng.integers(1, 3, (40, 1000)), np.zeros((40, 4000, 4))),
+        "beam": lambda: recurra.ctc_decode(rng.normal(size=(40, 500, 200)), None, "beam_search", 300),
+        "crf": lambda: losses.LinearChainCRF()(np.zeros((40, 500), int), np.zeros((40, 500, 60, 60), np.float32)),
+    }
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        start = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            calls[name]()
+        assert time.perf_counter() - start < 2.0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 MISTAKES = [

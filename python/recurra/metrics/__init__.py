@@ -14,7 +14,7 @@ from recurra.metrics.accuracy import (
     TopKCategoricalAccuracy,
 )
 from recurra.metrics.auc import AUC
-from recurra.metrics.base import MeanMetric, Metric
+from recurra.metrics.base import FunctionMetric, MeanMetric, Metric
 from recurra.metrics.confusion import F1Score, Precision, Recall, confusion_matrix
 from recurra.metrics.language import BitsPerCharacter, Mean, Perplexity
 from recurra.metrics.regression import (
@@ -83,6 +83,7 @@ __all__ = [
     "CharacterErrorRate",
     "EditDistance",
     "F1Score",
+    "FunctionMetric",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
@@ -106,7 +107,7 @@ __all__ = [
 
 
 def get(metric: Any) -> Metric:
-    """Return the metric that a name or a configuration stands for, or the object itself.
+    """Return the metric that a name, a configuration or a function stands for, or the object itself.
 
     A metric chosen by name is called that name in logs, as in Keras: "mae" stays "mae".
 
@@ -122,6 +123,8 @@ def get(metric: Any) -> Metric:
         return known(name=metric.lower()) if known else _errors.find_class("metrics", metric, METRICS)()
     if isinstance(metric, dict):
         return deserialize(metric)
+    if callable(metric) and not isinstance(metric, type):
+        return FunctionMetric(metric)
     raise _errors.bad_type("metrics", "names such as 'accuracy' or Metric objects", metric)
 
 

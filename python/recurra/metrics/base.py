@@ -148,6 +148,30 @@ class MeanMetric(Metric):
         raise NotImplementedError(f"{type(self).__name__} defines no values")
 
 
+class FunctionMetric(MeanMetric):
+    """A user's function ``f(y_true, y_pred)`` of rows, averaged.
+
+    Parameters
+    ----------
+    function : callable
+        Gets targets and outputs (rows, outputs); returns one value per row, or their mean as one number.
+    name : str, optional
+        By default the function's.
+    """
+
+    def __init__(self, function: Any, name: str | None = None) -> None:
+        super().__init__(name or getattr(function, "__name__", type(function).__name__))
+        self.function = function
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return what the function returns, for each row."""
+        values = np.asarray(self.function(y_true, y_pred))
+        if values.shape not in ((), (len(y_pred),)):
+            expected = f"one value per row, ({len(y_pred)},), or one number from {self.name!r}"
+            raise _errors.bad_value("metrics", expected, f"shape {values.shape}")
+        return np.broadcast_to(values, (len(y_pred),))
+
+
 def rows_of(y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, Array, Array | None]:
     """Return targets, outputs and weights with all axes but the outputs' own made one.
 
