@@ -72,7 +72,7 @@ def _compile_config(model: Trainer) -> dict[str, Any] | None:
     except LookupError:
         return None
     return {
-        "optimizer": {"name": name, "config": optimizer.get_config(), "iterations": optimizer.iterations},
+        "optimizer": {"name": name, "config": optimizer.get_config(), "state": optimizer.get_state()},
         "loss": loss,
         "loss_weights": compiled.loss_weights,
         "metrics": _described(compiled.metrics, METRICS, skip=True),
@@ -179,7 +179,7 @@ def _compile(model: Trainer, config: Any, slots: dict[str, Array], path: str) ->
         optimizer = OPTIMIZERS[optimizer_config["name"]](**optimizer_config["config"])
         loss, metrics = _made(config["loss"], LOSSES), _made(config["metrics"], METRICS)
         model.compile(optimizer, loss, metrics, config.get("loss_weights"))
-        optimizer.iterations = _errors.check_integer("iterations", optimizer_config["iterations"], 0, 2**63 - 1)
+        optimizer.set_state(optimizer_config["state"])
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: expected an optimizer and a loss of this version, got {error}") from error
     for key, slot in slots.items():

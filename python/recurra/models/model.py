@@ -13,6 +13,7 @@ from recurra.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from recurra._typing import Array, Pullback
 
@@ -156,6 +157,16 @@ class Model(Trainer):
         for layer in self.layers:
             if not layer.built:
                 raise _errors.bad_value("layers", "layers that a call uses", f"{layer.name!r}, not called")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, type[Layer]] | None = None) -> Self:
+        """Return a new model from what `get_config` returned; of `Model` itself, from that of a drawn graph."""
+        if cls is Model:
+            from recurra.models.functional import Functional
+
+            made: Any = Functional.from_config(config, custom_objects)
+            return made  # type: ignore[no-any-return]
+        return super().from_config(config)
 
     def _held(self) -> Sequence[Layer]:
         return self.layers

@@ -46,7 +46,7 @@ class Batch(NamedTuple):
         return len(self.x[0])
 
     def stretches(self, steps: int) -> Iterator[Batch]:
-        """Yield the batch cut into stretches of time, for truncated backpropagation."""
+        """Yield the batch cut into stretches of time, each going on where the one before ended."""
         time = max(a.shape[1] for a in self.x)
         if any(a.ndim < 2 or a.shape[1] != time for a in [*self.x, *self.y]):
             hint = "return_sequences=True in all recurrent layers, and targets per step"
@@ -58,6 +58,7 @@ class Batch(NamedTuple):
                 [a[:, part] for a in self.y],
                 [None if n is None else np.clip(n - start, 0, min(steps, time - start)) for n in self.lengths],
                 [w if w is None or w.ndim == 1 else w[:, part] for w in self.weights],
+                np.zeros(self.rows, bool) if start else self.resets,
             )
 
 

@@ -14,7 +14,7 @@ from recurra.training.interrupt import Guard
 from recurra.training.objective import RunningLogs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from recurra._typing import Array
     from recurra.callbacks import CallbackList
@@ -34,15 +34,12 @@ class Plan(NamedTuple):
         Numbers of the epochs.
     seed : int
         With the epoch and the batch it decides the masks, and in the source the order of samples.
-    tbptt : int
-        Steps of a stretch of truncated backpropagation through time; 0: whole sequences.
     validation_freq : int
         Epochs from one validation to the next.
     """
 
     epochs: range
     seed: int
-    tbptt: int
     validation_freq: int
 
 
@@ -150,6 +147,7 @@ def run(course: Run, source: Source, validation: Source | None) -> None:
                 course.epoch_done(results)
                 callbacks.call("on_epoch_end", course.epoch - 1, results)
                 course.settle()
+            model._optimizer.finalize_variable_values(model)
             course.end()
             callbacks.call("on_train_end", course.results)
             course.finish()
@@ -163,31 +161,26 @@ def run(course: Run, source: Source, validation: Source | None) -> None:
 def _run_epoch(course: Run, source: Source, guard: Guard) -> None:
     """Train for an epoch, or for what is left of it."""
     model, callbacks, plan, logs = course.model, course.callbacks, course.plan, course.logs
-    seeds = itertools.islice(_step_seeds(model, plan, course.epoch), course.steps, None)
-    carry = course.carry_on(Carry() if plan.tbptt or source.carries else None)
+    seeds = itertools.islice(_step_seeds(model, plan, course.epoch), course.batch, None)
+    carry = course.carry_on(Carry() if source.carries else None)
     begin, end = _hooks(callbacks, "train")
     if course.batch and model.stop_training:
         return
     for number, batch in enumerate(source.epoch(course.epoch, course.batch), course.batch):
         if begin is not None:
             begin(number, logs)
-        stretches: Iterable[Batch] = (batch,)
         if carry is not None:
             course.owed = "the rest of the batch"  # states are carried on before the step is taken
             carry.reset(batch.resets)
-            stretches = batch.stretches(plan.tbptt) if plan.tbptt else stretches
-        steps = 0
+        guard.release()
         try:
-            for stretch in stretches:
-                guard.release()
-                train_step(model, stretch, next(seeds), logs, guard, (course.epoch, number), carry)
-                steps += 1
+            train_step(model, batch, next(seeds), logs, guard, (course.epoch, number), carry)
         except _errors.NotFiniteError as error:
             guard.hold()
             if not callbacks.ends_at_nan:
                 raise
             logs.fail(error.loss)
-        course.step_done(number, steps, None if end is None else "on_train_batch_end")
+        course.step_done(number, None if end is None else "on_train_batch_end")
         guard.release()
         if end is not None:
             end(number, logs)

@@ -103,8 +103,6 @@ class Run:
     ----------
     epoch, batch : int
         The place: complete epochs, and complete batches of the epoch that runs.
-    steps : int
-        Optimizer steps taken in that epoch.
     begun : bool
         Whether ``on_epoch_begin`` was called for it.
     owed : str or None
@@ -130,7 +128,7 @@ class Run:
         states: tuple[dict[str, Any] | None, dict[str, Any] | None],
     ) -> None:
         self.model, self.callbacks, self.plan, self.backup = model, callbacks, plan, backup
-        self.epoch, self.batch, self.steps, self.begun = plan.epochs.start, 0, 0, False
+        self.epoch, self.batch, self.begun = plan.epochs.start, 0, False
         self.owed: str | None = None
         self.results: dict[str, float] = {}
         self.logs = RunningLogs(model._objective)
@@ -176,10 +174,10 @@ class Run:
         """Note that ``on_epoch_begin`` is to be called now."""
         self.begun, self.owed, self.callbacks.last = True, "on_epoch_begin", None
 
-    def step_done(self, batch: int, steps: int, owed: str | None) -> None:
-        """Note a batch of so many optimizer steps as complete, but for a hook."""
+    def step_done(self, batch: int, owed: str | None) -> None:
+        """Note a batch as complete, but for a hook."""
         self.callbacks.last = None
-        self.batch, self.steps, self.owed = batch + 1, self.steps + steps, owed
+        self.batch, self.owed = batch + 1, owed
         self._unsaved += 1
 
     def batch_done(self) -> None:
@@ -191,7 +189,7 @@ class Run:
     def epoch_done(self, results: dict[str, float]) -> None:
         """Note an epoch as complete, but for ``on_epoch_end``."""
         self.results, self.callbacks.last = results, None
-        self.epoch, self.batch, self.steps, self.begun, self.owed = self.epoch + 1, 0, 0, False, "on_epoch_end"
+        self.epoch, self.batch, self.begun, self.owed = self.epoch + 1, 0, False, "on_epoch_end"
 
     def settle(self) -> None:
         """Note that the hook that was owed has been called; after an epoch, save."""
@@ -252,7 +250,6 @@ class Run:
             "epochs": self.plan.epochs.stop,
             "epoch": self.epoch,
             "batch": self.batch,
-            "steps": self.steps,
             "begun": self.begun,
             "stop_training": model.stop_training,
             "results": self.results,
@@ -273,7 +270,7 @@ class Run:
         model._version.number += 1
         optimizer.slots = state["slots"]
         identity.set_optimizer_state(optimizer, state["optimizer"])
-        self.epoch, self.batch, self.steps, self.begun = (state[k] for k in ("epoch", "batch", "steps", "begun"))
+        self.epoch, self.batch, self.begun = (state[k] for k in ("epoch", "batch", "begun"))
         self.results = state["results"]
         model.stop_training = state["stop_training"]
         if state["logs"] is not None:

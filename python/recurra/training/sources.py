@@ -129,6 +129,34 @@ class LimitedSource:
             skipped = 0
 
 
+class StretchedSource:
+    """Another source, each batch cut into stretches of time that are batches of their own, states carried between.
+
+    Parameters
+    ----------
+    source : Source
+        Of whole sequences.
+    length : int
+        Time steps of a stretch.
+    time : int or None
+        Time steps of all sequences, if that is known.
+    """
+
+    carries = True
+
+    def __init__(self, source: Source, length: int, time: int | None) -> None:
+        self.source, self.length = source, length
+        self.count = source.count
+        self.pieces = None if time is None else -(-time // length)
+        self.steps = None if source.steps is None or self.pieces is None else source.steps * self.pieces
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch; see `Source.epoch`."""
+        skipped, first = (0, first) if self.pieces is None else divmod(first, self.pieces)
+        cut = (batch.stretches(self.length) for batch in self.source.epoch(epoch, skipped))
+        return itertools.islice(itertools.chain.from_iterable(cut), first, None)
+
+
 class Request:
     """What fit, evaluate and predict ask for, and the sources that give it.
 
@@ -171,6 +199,14 @@ class Request:
         return ArraySource(samples, self.size, self.shuffle, self.seed), ArraySource(
             held_out, INFERENCE_BATCH, False, 0
         )
+
+    @staticmethod
+    def stretched(source: Source, length: int) -> Source:
+        """Return a source for truncated backpropagation; ``length`` 0: the source itself."""
+        if not length:
+            return source
+        time = max(a.shape[1] for a in source.samples.x) if isinstance(source, ArraySource) else None
+        return StretchedSource(source, length, time)
 
     def validation(self, data: Any, batch_size: int | None) -> Source:
         """Return the source of samples given to validate on."""

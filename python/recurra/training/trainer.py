@@ -188,13 +188,14 @@ class Trainer(Stored):
             validation = ask.validation(validation_data, validation_batch_size)
         if steps_per_epoch is not None:
             source = sources.LimitedSource(source, _errors.check_integer("steps_per_epoch", steps_per_epoch, 1))
+        source = ask.stretched(source, stretch)
         history = History()
         params = {"epochs": last, "steps": source.steps, "samples": source.count, "verbose": verbose}
         listed = CallbackList([*given, history, *([bar] if bar else ())], self, params)
         data = {"seed": seed, "samples": source.count, "batches": source.steps, "batch_size": ask.size,
                 "shuffle": shuffle, "tbptt": stretch, "validation_freq": freq}  # fmt: skip
         with self._exclusively():
-            course = resuming.Run(self, listed, loop.Plan(planned, seed, stretch, freq), data, backup, states)
+            course = resuming.Run(self, listed, loop.Plan(planned, seed, freq), data, backup, states)
             self.history = history
             if not course.adopt_final():
                 loop.run(course, source, validation)
