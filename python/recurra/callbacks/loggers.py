@@ -46,7 +46,11 @@ class _Lines(Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return how far the file goes; see `Callback.get_state`."""
-        return {"position": self._opened().tell()}
+        if self._file is not None:
+            return {"position": self._file.tell()}
+        if self._position is None and self.append and os.path.exists(self.filename):
+            return {"position": os.path.getsize(self.filename)}
+        return {"position": self._position or 0}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on there: what was written later is cut off; see `Callback.set_state`."""

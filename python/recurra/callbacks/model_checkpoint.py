@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from recurra import _errors
 from recurra.callbacks.base import Logs
-from recurra.callbacks.monitor import MonitorCallback, check_verbose
+from recurra.callbacks.monitor import MonitorCallback, check_finite, check_verbose
 from recurra.callbacks.progress import say
 
 
@@ -71,6 +71,8 @@ class ModelCheckpoint(MonitorCallback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
+        if initial_value_threshold is not None:
+            initial_value_threshold = check_finite("initial_value_threshold", initial_value_threshold)
         super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
         self.verbose = check_verbose(verbose)

@@ -33,8 +33,8 @@ class ProgressBar(Callback):
 
     Notes
     -----
-    A line that is too long for the terminal loses first the bar's length, then the bar, the speed, and metrics from
-    the last on. Where the number of steps is not known the first epoch shows how many there were, and how long they
+    A line that is too long for the terminal loses first the bar's length, then the bar, the speed, metrics from the
+    last on, and losses. Where the number of steps is not known the first epoch shows how many there were, and how long they
     took.
 
     Examples
@@ -80,7 +80,7 @@ class ProgressBar(Callback):
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Say that the epoch's validation runs, if that takes long enough to be seen."""
         if self._line:
-            self._rewrite([self._bar(_BAR), "validating"])
+            self._rewrite(self._fitting([_BAR, _SHORT_BAR, 0], [], ["validating"]))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Finish the epoch's line."""
@@ -151,7 +151,7 @@ class ProgressBar(Callback):
                 if len("  ".join(parts)) <= room:
                     return parts
         while numbers:
-            numbers = numbers[:-1]
+            numbers = _without_one(numbers)
             parts = [self._bar(0), *numbers, *times[1:]]
             if len("  ".join(parts)) <= room:
                 return parts
@@ -195,6 +195,13 @@ def _glyphs(stream: TextIO) -> tuple[str, str]:
 
 def _numbers(logs: Logs | None) -> list[str]:
     return [f"{name} {value:.4g}" for name, value in (logs or {}).items()]
+
+
+def _without_one(numbers: list[str]) -> list[str]:
+    """Return the numbers but for the least wanted: the last metric, and losses after all metrics."""
+    metrics = [index for index, text in enumerate(numbers) if not text.startswith(("loss ", "val_loss "))]
+    dropped = metrics[-1] if metrics else len(numbers) - 1
+    return numbers[:dropped] + numbers[dropped + 1 :]
 
 
 def _duration(seconds: float) -> str:

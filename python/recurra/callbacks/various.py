@@ -12,6 +12,8 @@ from recurra.callbacks.progress import say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from recurra._typing import Array
+
 
 class LambdaCallback(Callback):
     """Functions as a callback (`keras.callbacks.LambdaCallback`).
@@ -116,14 +118,14 @@ class TerminateOnNaN(Callback):
 class SwapEMAWeights(StatefulCallback):
     """Evaluate and predict with the moving average of the weights (`keras.callbacks.SwapEMAWeights`).
 
-    The average is the optimizer's, which must have been made with ``use_ema=True``; it changes places with the weights
-    before an evaluation, and back after it.
+    The average is the optimizer's, which must have been made with ``use_ema=True``; it takes the place of the weights
+    before an evaluation, and gives it back after it.
 
     Parameters
     ----------
     swap_on_epoch : bool, default False
-        Swap at the end of each epoch and back before the next, so that callbacks after this one, such as
-        `ModelCheckpoint`, see the average. After the last epoch the model keeps it.
+        Also swap at the end of each epoch and back before the next, so that callbacks after this one, such as
+        `ModelCheckpoint`, see the average.
 
     Raises
     ------
@@ -134,43 +136,48 @@ class SwapEMAWeights(StatefulCallback):
 
     Notes
     -----
-    Serves one model, from one thread.
+    Serves one model, from one thread. At the end of ``fit`` the average takes the weights' place for good, with or
+    without this callback, as in Keras.
 
     Examples
     --------
-    >>> import recurra
-    >>> recurra.callbacks.SwapEMAWeights(swap_on_epoch=True).swap_on_epoch
+    >>> import numpy as np, recurra
+    >>> model = recurra.Sequential([recurra.LSTM(4), recurra.Dense(1)])
+    >>> model.compile(recurra.optimizers.Adam(use_ema=True))
+    >>> swap = recurra.callbacks.SwapEMAWeights()
+    >>> x, y = np.ones((32, 5, 2)), np.ones((32, 1))
+    >>> history = model.fit(x, y, epochs=2, verbose=0, validation_data=(x, y), callbacks=[swap])
+    >>> history.history["val_loss"][-1] == model.evaluate(x, y, verbose=0)
     True
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ("_ema_weights_in_model",)
+    state_names: ClassVar[tuple[str, ...]] = ("_weights",)
 
     def __init__(self, swap_on_epoch: bool = False) -> None:
         super().__init__()
         self.swap_on_epoch = _errors.check_flag("swap_on_epoch", swap_on_epoch)
-        self._ema_weights_in_model = False
+        self._weights: Array | None = None  # while the average is in their place
 
     def _swap(self, inside: bool) -> None:
-        """Bring the average into the model, or out of it."""
-        if self._ema_weights_in_model == inside:
+        """Bring the average into the model, or the weights back."""
+        if inside == (self._weights is not None):
             return
         optimizer, model = self.model.optimizer, self.model
         if not getattr(optimizer, "use_ema", False):
             raise _errors.bad_value("optimizer", "one made with use_ema=True, as SwapEMAWeights needs", "another")
-        average = optimizer.slots.get("average")
-        if average is None:
+        source = optimizer.slots.get("average") if inside else self._weights
+        if source is None:
             return  # no step yet: the average is the weights
+        self._weights = model._theta.copy() if inside else None
         try:
             for part in model._parts():
-                place = slice(part.start, part.stop)
-                model._theta[place], average[place] = average[place].copy(), model._theta[place].copy()
+                model._theta[part.start : part.stop] = source[part.start : part.stop]
         finally:
             model._version.number += 1
-        self._ema_weights_in_model = inside
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start with the weights in the model."""
-        self._ema_weights_in_model = False
+        self._weights = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Swap back."""
@@ -183,9 +190,8 @@ class SwapEMAWeights(StatefulCallback):
             self._swap(inside=True)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Keep the average, if it is in the model, in the optimizer as well."""
-        if self._ema_weights_in_model:
-            self.model.optimizer.slots["average"][...] = self.model._theta
+        """Leave the average in the model."""
+        self._weights = None
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Swap."""
@@ -204,6 +210,5 @@ class SwapEMAWeights(StatefulCallback):
         self._swap(inside=False)
 
     def _release(self) -> None:
-        """Swap back after an error or interrupt within an evaluation."""
-        if not self.swap_on_epoch:
-            self._swap(inside=False)
+        """Swap back after an error or interrupt."""
+        self._swap(inside=False)

@@ -149,6 +149,7 @@ def run(course: Run, source: Source, validation: Source | None) -> None:
                 course.settle()
             model._optimizer.finalize_variable_values(model)
             course.end()
+            model._optimizer.finalize_variable_values(model)
             callbacks.call("on_train_end", course.results)
             course.finish()
     except BaseException as error:
