@@ -34,8 +34,8 @@ class ProgressBar(Callback):
     Notes
     -----
     A line that is too long for the terminal loses first the bar's length, then the bar, the speed, metrics from the
-    last on, and losses. Where the number of steps is not known the first epoch shows how many there were, and how long they
-    took.
+    last on, and losses. Where the number of steps is not known the first epoch shows how many there were, and how
+    long they took.
 
     Examples
     --------

@@ -67,11 +67,16 @@ def train_step(
     if not math.isfinite(total):
         raise _errors.NotFiniteError(total, place[0] + 1, place[1] + 1, _suspect(batch))
     model.zero_gradients()
-    pullback(dys, need_dx=False)
-    guard.hold()
-    if model._penalised:
-        total += model._regularize()
-    model._optimizer.step(model)
+    statistics = model._statistics()
+    try:
+        pullback(dys, need_dx=False)
+        guard.hold()
+        if model._penalised:
+            total += model._regularize()
+        model._optimizer.step(model)
+    except BaseException:
+        model._restore_statistics(statistics)
+        raise
     if model._penalised:
         model._constrain()
     logs.add(total, values, batch, outputs, lengths)

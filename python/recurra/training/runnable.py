@@ -23,6 +23,7 @@ class Runnable(Layer):
     def __init__(self, *, dtype: Any = "float32", name: str | None = None) -> None:
         super().__init__(dtype=dtype, name=name)
         self.input_names, self.output_names = ["input"], ["output"]
+        self._unmoved: list[slice] | None = None
 
     def trace(self, x: Any, lengths: Any = None) -> dict[str, Any]:
         """Return what every layer puts out for inference, recurrent layers with states and gates of every step.
@@ -62,6 +63,21 @@ class Runnable(Layer):
     @property
     def _integer_inputs(self) -> list[bool]:
         return [self.integer_input]
+
+    def _statistics(self) -> list[tuple[slice, Array]]:
+        """Return places and copies of the parameters that pullbacks change themselves, such as moving averages."""
+        if self._unmoved is None:
+            known = self.weights_declared
+            self._unmoved = [slice(w.offset, w.offset + w.size) for w in known if not w.trainable]
+        assert self._theta is not None
+        return [(place, self._theta[place].copy()) for place in self._unmoved]
+
+    def _restore_statistics(self, statistics: list[tuple[slice, Array]]) -> None:
+        """Undo what a pullback changed, if no step followed."""
+        assert self._theta is not None
+        for place, values in statistics:
+            self._theta[place] = values
+        self._version.number += 1
 
     def _outputs(
         self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
