@@ -11,7 +11,10 @@ import pytest
 
 import recurra
 from recurra import callbacks
+from recurra.metrics import METRICS
 from test_callbacks import model, task
+
+UPWARD = ("acc", "precision", "recall", "f1", "auc", "r2", "bleu")  # parts of names of metrics of which more is better
 
 # Callbacks that watch a number, driven by hand
 
@@ -90,6 +93,10 @@ def test_auto_knows_the_direction_of_common_names_and_asks_for_others():
         callback.set_model(SimpleNamespace(metrics=[]))
         callback.on_train_begin()
         assert callback._upward() == upward, name
+    for name in set(METRICS) - {"mean"}:  # the mean of anything
+        callback = callbacks.EarlyStopping(f"val_{name}")
+        callback.set_model(SimpleNamespace(metrics=[]))
+        assert callback._upward() == any(part in name for part in UPWARD), name
     callback = callbacks.EarlyStopping("val_novelty")
     callback.set_model(SimpleNamespace(metrics=[SimpleNamespace(name="novelty", direction="up")]))
     assert callback._upward()

@@ -9,22 +9,9 @@ from recurra import _errors
 from recurra.callbacks.base import Logs, StatefulCallback
 
 # Parts of names of metrics, for mode="auto"; a metric may say more by an attribute `direction`, "up" or "down".
-_UP = (
-    "acc",
-    "precision",
-    "recall",
-    "auc",
-    "f1",
-    "fbeta",
-    "r2",
-    "iou",
-    "similarity",
-    "bleu",
-    "specificity",
-    "positives",
-)
-_DOWN = ("loss", "error", "entropy", "perplexity", "divergence", "distance", "hinge", "poisson", "cosh", "mse", "mae",
-         "mape", "msle", "huber", "pinball", "quantile", "negatives", "wer", "cer")  # fmt: skip
+_UP = ("acc", "precision", "recall", "auc", "f1", "fbeta", "r2", "iou", "similarity", "bleu", "specificity")
+_DOWN = ("loss", "error", "entropy", "perplexity", "bits_per", "divergence", "distance", "hinge", "poisson", "cosh",
+         "mse", "mae", "mape", "msle", "huber", "pinball", "quantile", "negatives", "wer", "cer")  # fmt: skip
 
 
 class MonitorCallback(StatefulCallback):
