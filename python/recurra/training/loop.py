@@ -152,7 +152,6 @@ def run(course: Run, source: Source, validation: Source | None) -> None:
                 course.epoch_done(results)
                 callbacks.call("on_epoch_end", course.epoch - 1, results)
                 course.settle()
-            model._optimizer.finalize_variable_values(model)
             course.end()
             model._optimizer.finalize_variable_values(model)
             callbacks.call("on_train_end", course.results)
