@@ -170,6 +170,13 @@ def test_truncated_backpropagation_needs_outputs_per_step():
         trained(X, Y, tbptt=3)
 
 
+def test_truncated_backpropagation_refuses_losses_of_whole_sequences():
+    made = recurra.Sequential([recurra.GRU(3, return_sequences=True), recurra.Dense(2), recurra.CRF(2)])
+    made.compile("adam", "linear_chain_crf")
+    with pytest.raises(ValueError, match=r"tbptt: expected none with linear_chain_crf, got 3"):
+        made.fit(X, np.zeros((10, 6), int), tbptt=3, verbose=0)
+
+
 def test_a_stream_of_batches_carries_states_over_and_resets_rows():
     """Rows that go on from batch to batch train as one long sequence in stretches."""
     long = RNG.normal(size=(4, 12, 3))

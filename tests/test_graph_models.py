@@ -240,6 +240,8 @@ def test_mistakes_in_a_graph_are_named():
         recurra.Model(x, recurra.Dense(1)(y))
     with pytest.raises(TypeError, match=r"x: expected one input for 'dense'"):
         recurra.Dense(2)([x, other])
+    with pytest.raises(TypeError, match=r"call: expected arguments of 'lstm' that a graph can hold, got mask"):
+        recurra.LSTM(2)(x, mask=other)
     with pytest.raises(ValueError, match=r"float32 for 'dense', got int64"):
         recurra.Dense(2)(recurra.Input((3,), dtype="int64"))
     with pytest.raises(TypeError, match=r"an array, got.*SymbolicTensor.*call layers on it"):

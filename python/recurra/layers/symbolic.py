@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,13 +84,24 @@ def connect(layer: Layer, x: Any, *arguments: Any, **options: Any) -> Any:
             raise _errors.bad_type("x", f"one input for {layer.name!r}", f"{len(x)} of them", hint)
         inputs, shape = [x], x.shape
         _check_kind(layer, x)
-    inputs += layer._more_inputs(*arguments, **options)
+    inputs += _more_inputs(layer, arguments, options)
     if not layer.built:
         layer.build(shape)
     elif not layer.merges and layer._features not in (None, x.shape[-1]):
         layer.build(shape)  # says what is wrong
     node = Node(layer, inputs, layer._output_shapes(shape))
     return node.outputs[0] if len(node.outputs) == 1 else list(node.outputs)
+
+
+def _more_inputs(layer: Layer, arguments: tuple[Any, ...], options: dict[str, Any]) -> list[SymbolicTensor]:
+    """Return the placeholders among the further arguments of a call, which must be such as a graph can hold."""
+    try:
+        inspect.signature(layer._more_inputs).bind(*arguments, **options)
+    except TypeError:
+        got = ", ".join(options) or f"{len(arguments)} more"
+        hint = "lengths, masks and training belong to the call of the model; other options to a layer of your own"
+        raise _errors.bad_type("call", f"arguments of {layer.name!r} that a graph can hold", got, hint) from None
+    return layer._more_inputs(*arguments, **options)
 
 
 def _check_kind(layer: Layer, x: SymbolicTensor) -> None:

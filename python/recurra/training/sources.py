@@ -200,11 +200,13 @@ class Request:
             held_out, INFERENCE_BATCH, False, 0
         )
 
-    @staticmethod
-    def stretched(source: Source, length: int) -> Source:
+    def stretched(self, source: Source, length: int) -> Source:
         """Return a source for truncated backpropagation; ``length`` 0: the source itself."""
         if not length:
             return source
+        for loss in self.model._objective.losses:
+            if loss.sequences:
+                raise _errors.bad_value("tbptt", f"none with {loss.name}", f"{length}", "it looks at whole sequences")
         time = max(a.shape[1] for a in source.samples.x) if isinstance(source, ArraySource) else None
         return StretchedSource(source, length, time)
 
