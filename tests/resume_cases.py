@@ -1,9 +1,10 @@
 """Runs that are stopped and gone on with, for the tests of resuming; also a program that a test can kill.
 
-python tests/resume_cases.py FOLDER CASE RESULT
+python tests/resume_cases.py FOLDER CASE RESULT EPOCHS
 """
 
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from recurra.callbacks import (
     BackupAndRestore,
     EarlyStopping,
     GradientMonitor,
+    LambdaCallback,
     LearningRateScheduler,
     ReduceLROnPlateau,
 )
@@ -38,20 +40,20 @@ def model(units=8, optimizer="adam", metrics=("mae",)):
     return made
 
 
-def callbacks():
+def callbacks(patience):
     """Callbacks that remember much and act on it."""
     return [
         LearningRateScheduler(lambda epoch, rate: rate * 0.9),
-        EarlyStopping("val_loss", patience=2, restore_best_weights=True),
+        EarlyStopping("val_loss", patience=patience, restore_best_weights=True),
         ReduceLROnPlateau("loss", patience=1, cooldown=1, min_delta=0.5),
         GradientMonitor(per_batch=True),
     ]
 
 
-def run(resume=None, more=(), epochs=EPOCHS):
+def run(resume=None, more=(), epochs=EPOCHS, patience=2):
     """Train, and return everything that must be the same however often the run was stopped."""
     x, y = task()
-    made, given = model(), callbacks()
+    made, given = model(), callbacks(patience)
     history = made.fit(
         x,
         y,
@@ -101,6 +103,9 @@ def backup(folder, case):
 
 
 if __name__ == "__main__":
-    folder, case, result = sys.argv[1:]
-    Path(result + ".started").touch()
-    safetensors.write(result, run(backup(folder, case)))
+    folder, case, result, epochs = sys.argv[1:]
+    watch = LambdaCallback(
+        on_train_begin=lambda logs=None: Path(result + ".started").touch(),
+        on_train_batch_end=lambda batch, logs: time.sleep(0.002),  # so that there is time to be killed in
+    )
+    safetensors.write(result, run(backup(folder, case), [watch], int(epochs), int(epochs)))

@@ -155,6 +155,25 @@ def test_hooks_come_in_keras_order():
     assert calls == ["predict_begin", *["predict_batch_begin", "predict_batch_end"] * 2, "predict_end"]
 
 
+def test_every_hook_gets_logs_as_in_keras():
+    """Functions that name all arguments of a hook, without defaults, will do."""
+    x, y = task(32)
+    calls = []
+    hooks = [name for name in vars(Callback) if name.startswith("on_")]
+    given = {}
+    for hook in hooks:
+        if "batch" in hook or "epoch" in hook:
+            given[hook] = lambda number, logs, hook=hook: calls.append((hook, type(number), hasattr(logs, "items")))
+        else:
+            given[hook] = lambda logs, hook=hook: calls.append((hook, int, hasattr(logs, "items")))
+    listen = callbacks.LambdaCallback(**given)
+    made = model()
+    made.fit(x, y, verbose=0, validation_split=0.5, callbacks=[listen])
+    made.predict(x, callbacks=[listen])
+    assert {hook for hook, _, _ in calls} == set(hooks) - {"on_batch_begin", "on_batch_end"}
+    assert all(number is int and logs for _, number, logs in calls)
+
+
 def test_older_names_of_batch_hooks_are_called():
     class Old(Callback):
         def on_batch_begin(self, batch, logs=None):

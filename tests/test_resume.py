@@ -296,29 +296,34 @@ def test_values_come_back_from_a_file_as_they_were(value, tmp_path):
 # Killed for good
 
 
-def killed_runs(folder, case, moments):
-    """Start the program, kill it after each of the moments, let it end, and return its outcome."""
+def killed_runs(folder, case, epochs, moments):
+    """Start the program, kill it after each of the moments, let it end; return its outcome and how often it died."""
     result = str(folder / "result.safetensors")
-    command = [sys.executable, str(PROGRAM), str(folder / "run"), case, result]
+    command = [sys.executable, str(PROGRAM), str(folder / "run"), case, result, str(epochs)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    deaths = 0
     for moment in moments:
         process = subprocess.Popen(command, env=environment)
-        while not Path(result + ".started").exists():
+        while not Path(result + ".started").exists() and process.poll() is None:
             time.sleep(0.001)
         time.sleep(moment)
         process.kill()
-        process.wait()
-        Path(result + ".started").unlink()
+        deaths += process.wait() != 0
+        Path(result + ".started").unlink(missing_ok=True)
     subprocess.run(command, check=True, env=environment, timeout=120)
-    return safetensors.read(result)[0]
+    return safetensors.read(result)[0], deaths
 
 
-def test_a_killed_run_goes_on_bit_for_bit(whole, tmp_path):
-    assert_same(killed_runs(tmp_path, "batches", [0.03, 0.08]), whole)
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
+    found, deaths = killed_runs(tmp_path, "batches", 12, [0.03, 0.05])
+    assert_same(found, run(epochs=12, patience=12))
+    assert deaths
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["epochs", "batches", "time"])
-def test_a_run_killed_at_random_moments_goes_on_bit_for_bit(case, whole, tmp_path):
-    moments = np.random.default_rng(len(case)).uniform(0.0, 0.3, 20)
-    assert_same(killed_runs(tmp_path, case, moments), whole)
+def test_a_run_killed_at_random_moments_goes_on_bit_for_bit(case, tmp_path):
+    moments = np.random.default_rng(len(case)).uniform(0.0, 0.05, 20)
+    found, deaths = killed_runs(tmp_path, case, 60, moments)
+    assert_same(found, run(epochs=60, patience=60))
+    assert deaths > 10

@@ -104,7 +104,7 @@ def evaluate(
     objective, carry = logs.objective, Carry() if source.carries else None
     begin, end = _hooks(callbacks, "test")
     if callbacks is not None:
-        callbacks.call("on_test_begin")
+        callbacks.call("on_test_begin", {})
     for number, batch in enumerate(source.epoch(0)):
         if begin is not None:
             begin(number, logs)
@@ -136,13 +136,13 @@ def run(course: Run, source: Source, validation: Source | None) -> None:
     model.stop_training = False
     try:
         with Guard() as guard:
-            callbacks.call("on_train_begin")
+            callbacks.call("on_train_begin", {})
             course.restore()
             while course.epoch < plan.epochs.stop and (course.begun or not model.stop_training):
                 if not course.begun:
                     logs.reset()
                     course.epoch_began()
-                    callbacks.call("on_epoch_begin", course.epoch)
+                    callbacks.call("on_epoch_begin", course.epoch, {})
                     course.owed = None
                 _run_epoch(course, source, guard)
                 results = dict(logs)
@@ -207,7 +207,7 @@ def predict(model: Trainer, source: Source, callbacks: CallbackList | None = Non
     carry, parts = Carry() if source.carries else None, []
     begin, end = _hooks(callbacks, "predict")
     if callbacks is not None:
-        callbacks.call("on_predict_begin")
+        callbacks.call("on_predict_begin", {})
     for number, batch in enumerate(source.epoch(0)):
         if begin is not None:
             begin(number, {})
@@ -217,7 +217,7 @@ def predict(model: Trainer, source: Source, callbacks: CallbackList | None = Non
         if end is not None:
             end(number, {"outputs": parts[-1][0] if len(parts[-1]) == 1 else parts[-1]})
     if callbacks is not None:
-        callbacks.call("on_predict_end")
+        callbacks.call("on_predict_end", {})
     if len(parts) == 1:
         return parts[0]
     return [_joined(list(output)) for output in zip(*parts, strict=True)]

@@ -165,7 +165,7 @@ class Run:
         """Go on from the saved state, after ``on_train_begin``."""
         if self._state is not None:
             if self._state["begun"]:
-                self.callbacks.call("on_epoch_begin", self._state["epoch"])
+                self.callbacks.call("on_epoch_begin", self._state["epoch"], {})
             self._apply(self._state)
             self._state = None
         self._active = self.backup is not None
