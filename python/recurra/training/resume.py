@@ -137,6 +137,7 @@ class Run:
         self._unsaved, self._saved_at = 0, time.monotonic()
         self._state, final = states
         self._data: dict[str, Any] = {}
+        self._identity: dict[str, Any] | None = None  # made once the model is built
         if backup is None:
             return
         last = self._state or final
@@ -242,9 +243,10 @@ class Run:
         """Return the state, see `snapshot.pack`."""
         model, optimizer = self.model, self.model._optimizer
         within = self.batch > 0
+        self._identity = self._identity or identity.describe(model, self._data)
         return {
             "version": snapshot.VERSION,
-            "identity": identity.describe(model, self._data),
+            "identity": self._identity,
             "input_shape": model.input_shape,
             "seed": self.plan.seed,
             "epochs": self.plan.epochs.stop,
