@@ -15,7 +15,6 @@ SEQUENCES = 200
 
 @pytest.fixture(scope="module")
 def theirs():
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     pytest.importorskip("torch")
     return pytest.importorskip("keras").callbacks
 

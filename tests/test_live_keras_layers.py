@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ RNG = np.random.default_rng(20267)
 @pytest.fixture(scope="module")
 def keras():
     pytest.importorskip("torch")
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     found = pytest.importorskip("keras")
     if found.backend.backend() != "torch":
         pytest.skip("keras is there with another backend")

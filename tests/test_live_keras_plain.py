@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -23,7 +21,6 @@ CASES = [
 @pytest.fixture(scope="module")
 def keras():
     pytest.importorskip("torch")
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     found = pytest.importorskip("keras")
     if found.backend.backend() != "torch":
         pytest.skip("keras is there with another backend")

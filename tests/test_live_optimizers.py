@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -26,7 +24,6 @@ def torch():
 @pytest.fixture(params=["float32", "float64"])
 def keras(request, torch):
     """Keras in a dtype, whose learning rates have it too."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     found = pytest.importorskip("keras")
     if found.backend.backend() != "torch":
         pytest.skip("keras is there with another backend")

@@ -17,10 +17,8 @@ WITHOUT = {"gaussian_nll", "full gaussian", "quantile", "quantiles of two"}  # K
 
 @pytest.fixture(scope="module")
 def keras():
-    import os
 
     pytest.importorskip("torch")
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     return pytest.importorskip("keras")
 
 

@@ -53,10 +53,8 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def keras():
-    import os
 
     pytest.importorskip("torch")
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     return pytest.importorskip("keras")
 
 

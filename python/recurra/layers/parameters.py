@@ -147,6 +147,11 @@ class Parameterized:
         """Return the layers inside this one, also before it is built."""
         return [layer for layer, _ in self._inner]
 
+    def count_params(self) -> int:
+        """Return the number of parameters, those that are not trained included; known once the layer is built."""
+        self._require_built()
+        return self.size
+
     @property
     def parameters(self) -> dict[str, Array]:
         """Name to parameter, as views into `flat_parameters`."""

@@ -31,12 +31,15 @@ class SymbolicTensor:
         The call that it is an output of; None for an input.
     index : int
         Its number among that call's outputs.
+    open_dtype : bool
+        Whether the first layer called on it decides about the dtype.
     """
 
-    __slots__ = ("dtype", "index", "name", "node", "shape")
+    __slots__ = ("dtype", "index", "name", "node", "open_dtype", "shape")
 
     def __init__(self, shape: Shape, dtype: np.dtype[Any], name: str, node: Node | None = None, index: int = 0) -> None:
         self.shape, self.dtype, self.name, self.node, self.index = shape, dtype, name, node, index
+        self.open_dtype = False
 
     def __repr__(self) -> str:
         return f"<SymbolicTensor {self.name!r} shape={self.shape} {self.dtype.name}>"
@@ -105,6 +108,9 @@ def _more_inputs(layer: Layer, arguments: tuple[Any, ...], options: dict[str, An
 
 
 def _check_kind(layer: Layer, x: SymbolicTensor) -> None:
+    if layer.integer_input and x.open_dtype:
+        x.dtype = np.dtype(np.int64)
+    x.open_dtype = False
     if layer.integer_input and x.dtype.kind not in "iu":
         raise _errors.bad_value("x", f"integers for {layer.name!r}", x.dtype.name, "Input(shape, dtype='int64')")
     if not layer.integer_input and x.dtype != layer.dtype:
@@ -122,8 +128,8 @@ def Input(  # Keras's name
         Of one sample, without the batch axis; None where any size will do.
     batch_size : int, optional
         Accepted for Keras's sake; any will do.
-    dtype : {"float32", "float64", "int32", "int64"}, default "float32"
-        Integers for what an Embedding reads.
+    dtype : {"float32", "float64", "int32", "int64"}, optional
+        By default "int64" for what an Embedding reads, else "float32".
     name : str, optional
         Key of the input where data comes as a dictionary.
 
@@ -152,4 +158,6 @@ def Input(  # Keras's name
     kind = "float32" if dtype is None else np.dtype(dtype).name
     if kind not in ("int32", "int64"):
         kind = _errors.check_dtype("dtype", kind)
-    return SymbolicTensor((None, *sizes), np.dtype(kind), name or "")
+    tensor = SymbolicTensor((None, *sizes), np.dtype(kind), name or "")
+    tensor.open_dtype = dtype is None
+    return tensor

@@ -29,6 +29,7 @@ class Functional(Model):
     """
 
     _collects = False
+    borrows = False
 
     def __init__(self, inputs: Any = None, outputs: Any = None, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -44,6 +45,34 @@ class Functional(Model):
         self.integer_input = not self.merges and self.inputs[0].dtype.kind in "iu"
         self._wire()
         self.build([tensor.shape for tensor in self.inputs] if self.merges else self.inputs[0].shape)
+
+    def _claim(self, layers: list[Layer]) -> None:
+        if all(layer.owner in (None, self) for layer in layers):
+            super()._claim(layers)
+        else:
+            self.borrows, self.layers = True, layers
+
+    def _allocate(self) -> None:
+        for layer in self.layers if self.borrows else ():
+            layer._allocate()
+        super()._allocate()
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Name to parameter; those of borrowed layers lie in their owner's buffer."""
+        if not self.borrows:
+            return super().parameters
+        return {f"{layer.name}.{name}": view for layer in self.layers for name, view in layer.parameters.items()}
+
+    def _require_own(self, what: str) -> None:
+        if self.borrows:
+            owner = next(layer.owner for layer in self.layers if layer.owner is not None)
+            hint = f"{what} that model, or draw the graph with copies: layer.clone()"
+            raise _errors.bad_value("model", "one whose layers are its own", f"layers of {owner.name!r}", hint)
+
+    def _require_compiled(self) -> None:
+        self._require_own("train")
+        super()._require_compiled()
 
     def _wire(self) -> None:
         """Number all arrays of a run: inputs first, then each node's outputs."""
@@ -233,6 +262,7 @@ class Functional(Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name, the layers by class and arguments, and the calls that connect them."""
+        self._require_own("save")
         return {"name": self.name if self.named else None, **graph.to_config(self)}
 
     @classmethod

@@ -45,11 +45,13 @@ class Model(Trainer):
     Raises
     ------
     TypeError, ValueError
-        If an output does not follow from the inputs, or a layer belongs to another model.
+        If an output does not follow from the inputs.
 
     Notes
     -----
-    Calls, ``vjp`` and ``predict`` are safe from several threads; training is for one thread at a time.
+    Calls, ``vjp`` and ``predict`` are safe from several threads; training is for one thread at a time. A graph drawn
+    with layers of another model (an encoder taken out of a trained translator, say) runs them with the weights they
+    have, and leaves training and files to that model.
 
     Examples
     --------
@@ -86,6 +88,7 @@ class Model(Trainer):
     """
 
     input_axes = None
+    borrows = False  # whether its layers belong to another model, see `Functional`
     _collects = True  # whether layers set as attributes become the model's
 
     def __new__(cls, inputs: Any = None, outputs: Any = None, **options: Any) -> Model:
@@ -136,7 +139,7 @@ class Model(Trainer):
         try:
             self._build_layers()
             self.random = any(layer.random for layer in self.layers)
-            for layer in self.layers:
+            for layer in () if self.borrows else self.layers:
                 self._adopt(layer, layer.name)
             self.built = True
         finally:

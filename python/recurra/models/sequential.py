@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors, _random
 from recurra.layers.base import Layer
+from recurra.layers.symbolic import SymbolicTensor
 from recurra.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -70,28 +71,47 @@ class Sequential(Trainer):
         super().__init__(name=name)
         self.layers: list[Layer] = []
         self._seeds: list[int] = []  # what each layer adds to a call's seed
+        self._opening: Any = None  # the placeholder that said the input's shape
         for layer in layers or ():
             self.add(layer)
+        if layers is not None:
+            self._settle()
 
-    def add(self, layer: Layer) -> None:
+    def _settle(self) -> None:
+        """Build a model whose input is known."""
+        if self._opening is not None and self.layers and not self.built:
+            self.build(self._opening.shape)
+
+    def _require_built(self) -> None:
+        self._settle()
+        super()._require_built()
+
+    def add(self, layer: Any) -> None:
         """Append a layer.
 
         Parameters
         ----------
-        layer : Layer
-            One that belongs to no model yet.
+        layer : Layer or SymbolicTensor
+            One that belongs to no model yet; or first of all an `Input`, for which the model is built as soon as it is
+            compiled or summarised, or whole.
 
         Raises
         ------
         TypeError, ValueError
             If it is no layer, belongs to a model, returns states or has another dtype; or if the model is built.
         """
+        if isinstance(layer, SymbolicTensor):
+            if self.layers or self._opening is not None or layer.node is not None:
+                raise _errors.bad_value("layer", "an Input before all layers", "one behind", "a chain has one input")
+            self._opening = layer
+            return
         if not isinstance(layer, Layer):
             raise _errors.bad_type("layer", "a Layer", layer)
         if self.built:
             raise _errors.bad_value("layer", "a model that is not built", "a built one", "add all layers first")
         if layer.owner is not None or layer is self:
-            raise _errors.bad_value("layer", "a layer of no model yet", f"{layer.name!r} of {layer.owner!r}")
+            hint = "layer.clone() is a copy with the same weights"
+            raise _errors.bad_value("layer", "a layer of no model yet", f"{layer.name!r} of {layer.owner!r}", hint)
         if getattr(layer, "return_state", False):
             hint = "a chain passes one array on"
             raise _errors.bad_value("layer", "return_state=False", f"{layer.name!r} with return_state=True", hint)

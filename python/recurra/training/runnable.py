@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from recurra import _errors
 from recurra.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -24,6 +25,33 @@ class Runnable(Layer):
         super().__init__(dtype=dtype, name=name)
         self.input_names, self.output_names = ["input"], ["output"]
         self._unmoved: list[slice] | None = None
+
+    def _settle(self) -> None:
+        """Build the model if it can be already."""
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or its number in ``layers``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is none, or neither or both are given.
+        """
+        layers: list[Layer] = getattr(self, "layers", [])
+        if (name is None) == (index is None):
+            raise _errors.bad_value("name", "a name or an index", "both" if index is not None else "neither")
+        if name is None:
+            return layers[_errors.check_integer("index", index, -len(layers), len(layers) - 1)]
+        known = {layer.name: layer for layer in layers}
+        return known[_errors.check_choice("name", name, known)]
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, or the list of shapes of the outputs; None where any size will do."""
+        self._settle()
+        self._require_built()
+        shapes = self._output_shapes(self.input_shape)
+        return shapes[0] if len(shapes) == 1 else shapes
 
     def trace(self, x: Any, lengths: Any = None) -> dict[str, Any]:
         """Return what every layer puts out for inference, recurrent layers with states and gates of every step.

@@ -24,6 +24,7 @@ class Stored(Runnable):
         """
         from recurra.training.summary import describe
 
+        self._settle()
         (print_fn or print)(describe(self))  # type: ignore[arg-type]
 
     def save(self, path: str | os.PathLike[str]) -> None:
