@@ -309,7 +309,10 @@ def test_an_input_takes_integers_if_an_embedding_reads_it():
     x = recurra.Input((None,))
     model = recurra.Model(x, recurra.Dense(1)(recurra.GRU(3)(recurra.Embedding(10, 4)(x))))
     assert model.inputs[0].dtype == np.int64
-    assert model.predict(np.ones((2, 5), int)).shape == (2, 1)
+    ones = model.predict(np.ones((2, 5), int))
+    np.testing.assert_array_equal(model.predict(np.ones((2, 5))), ones)  # whole numbers, as files hold them
+    with pytest.raises(TypeError, match=r"x: expected integers, got float64"):
+        model.predict(np.full((2, 5), 0.5))
 
 
 def test_layers_are_found_by_name_and_number():

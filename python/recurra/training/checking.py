@@ -111,7 +111,14 @@ def as_input(argument: str, value: Any, dtype: np.dtype[Any], integer: bool) -> 
         from recurra.data import as_array
 
         value = as_array(value, argument)
-    return _errors.check_integers(argument, np.asarray(value)) if integer else _errors.as_real(argument, value, dtype)
+    return _whole(argument, np.asarray(value)) if integer else _errors.as_real(argument, value, dtype)
+
+
+def _whole(argument: str, array: Array) -> Array:
+    """Return integers; floats must be whole numbers, as files and frames hold them."""
+    if array.dtype.kind == "f" and array.size and bool((np.isfinite(array) & (array == np.floor(array))).all()):
+        array = array.astype(np.int64)
+    return _errors.check_integers(argument, array)
 
 
 def _targets(model: Trainer, y: Any, inputs: list[Array]) -> list[Array]:
