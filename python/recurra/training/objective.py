@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
+from recurra.losses import Loss
 from recurra.metrics.base import number_of, update_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from recurra._typing import Array
-    from recurra.losses import Loss
     from recurra.metrics import Metric
     from recurra.training.data import Batch
 
@@ -37,15 +37,20 @@ class Objective:
 
     def __init__(self, losses: list[Loss], weights: list[float], metrics: list[list[Metric]], names: list[str]) -> None:
         self.losses, self.weights, self.metrics, self.names = losses, weights, metrics, names
+        # What `Loss.vjp` comes to for prepared targets without weights and lengths, its checks left out.
+        self._direct = [
+            loss._unweighted if type(loss).vjp is Loss.vjp and loss.reduction is not None else None for loss in losses
+        ]
 
     def vjp(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> tuple[list[float], list[Array]]:
         """Return the losses of the outputs, unweighted, and the gradients of their weighted sum."""
         values, dys = [], []
-        for loss, factor, y, y_pred, weight, steps in zip(
-            self.losses, self.weights, batch.y, outputs, batch.weights, lengths, strict=True
+        for loss, direct, factor, y, y_pred, weight, steps in zip(
+            self.losses, self._direct, self.weights, batch.y, outputs, batch.weights, lengths, strict=True
         ):
             if weight is None and (steps is None or y_pred.ndim < 3):
-                value, dy = loss.vjp(y, y_pred)
+                plain = direct is not None and y_pred.size and y_pred.flags.c_contiguous
+                value, dy = direct(y, y_pred) if plain else loss.vjp(y, y_pred)
             else:
                 value, dy = loss.vjp(y, y_pred, weight, steps if y_pred.ndim >= 3 else None)
             values.append(value)
