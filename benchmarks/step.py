@@ -3,10 +3,10 @@
     python benchmarks/step.py
     python benchmarks/step.py --torch --keras
 
-The model has 10 inputs, 20 hidden units and 5 outputs, the batch 32 sequences of 30 steps; Adam, squared error. The step
-is run whole through ``fit``, and part by part as bare calls of the compiled core on the same arrays. What `fit` takes
-beyond the bare calls is Python's share. With --torch and --keras the same training in these, each in a process of its
-own.
+The model has 10 inputs, 20 hidden units and 5 outputs, the batch 32 sequences of 30 steps; Adam, squared error. The
+step is run whole through ``fit``, and part by part as bare calls of the compiled core on the same arrays. What `fit`
+takes beyond the bare calls is Python's share. With --torch and --keras the same training in these, each in a process of
+its own.
 """
 
 from __future__ import annotations
