@@ -82,9 +82,12 @@ def _compile_config(model: Trainer) -> dict[str, Any] | None:
 def _described(given: Any, known: Mapping[str, Any], *, skip: bool = False) -> Any:
     """Return losses or metrics, also in lists and dictionaries, by name and arguments; raise LookupError for others."""
     if isinstance(given, dict):
-        return {"each": {key: _described(value, known, skip=skip) for key, value in given.items()}}
+        made = {key: _described(value, known, skip=skip) for key, value in given.items()}
+        return {"each": {key: one for key, one in made.items() if one is not None}}
     if isinstance(given, list):
-        return [made for one in given if (made := _described(one, known, skip=skip)) is not None]
+        described = [_described(one, known, skip=skip) for one in given]
+        each = any(isinstance(one, list) for one in given)  # a place for each output, which stays empty
+        return [[] if one is None else one for one in described if each or one is not None]
     name = next((name for name, cls in known.items() if type(given) is cls), None)
     if name is None:
         if skip:

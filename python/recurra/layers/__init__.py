@@ -154,7 +154,8 @@ def serialize(layer: Layer) -> dict[str, Any]:
     config = layer.get_config()
     if "name" in config:
         config["name"] = layer.name
-    frozen = {} if layer.trainable else {"trainable": False}
+    flags = layer._flags()
+    frozen = {} if all(flags) else {"trainable": flags if any(flags) else False}
     return {"class_name": type(layer).__name__, "config": config, **frozen}
 
 
@@ -183,7 +184,11 @@ def deserialize(description: Any, custom_objects: dict[str, type[Layer]] | None 
         layer: Layer = _made(known[name].from_config, description["config"], custom_objects)
     except TypeError as error:
         raise _errors.bad_value("config", f"arguments of {name}", str(error)) from error
-    layer.trainable = description.get("trainable", True)
+    flags = description.get("trainable", True)
+    if isinstance(flags, list):
+        layer._set_flags(flags)
+    elif flags is not True:
+        layer.trainable = flags
     return layer
 
 

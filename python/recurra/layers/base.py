@@ -122,10 +122,8 @@ class Layer(Parameterized):
         ValueError
             If the layer is built already for another number of features, or the shape does not suit it.
         """
-        if self.merges:
-            shape: Any = _check_input_shapes(input_shape)
-        else:
-            shape = _check_input_shape(input_shape, self.input_axes, self.integer_input)
+        shape: Any = _check_input_shapes(input_shape, self) if self.merges else None
+        shape = shape or _check_input_shape(input_shape, self.input_axes, self.integer_input)
         if self.built and self._features not in (None, shape[-1]):
             known = f"{self._features} features, as layer {self.name!r} was built"
             raise _errors.bad_value("input_shape", known, f"{shape[-1]}", "make a new layer")
@@ -322,6 +320,7 @@ class Layer(Parameterized):
             self._allocate()
             assert self._theta is not None
             copy._attach(self._theta.astype(copy.dtype), np.zeros(copy.size, copy.dtype))
+        copy._set_flags(self._flags())
         return copy
 
     def _like(self, dtype: str) -> Self:
@@ -334,7 +333,15 @@ class Layer(Parameterized):
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = None if self._theta is None else self._theta.copy()
-        return _restore, (type(self), self.get_config(), self.name, self.input_shape, values)
+        return _restore, (type(self), self.get_config(), self.name, self.input_shape, values), self._state()
+
+    def _state(self) -> dict[str, Any]:
+        """Return what a copy takes on once it is made."""
+        return {"flags": self._flags()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._set_flags(state["flags"])
+        self.__dict__.update({key: value for key, value in state.items() if key != "flags"})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -372,10 +379,11 @@ def _open(shape: tuple[int, ...], sized: bool) -> Shape:
     return (None, *shape[1:]) if sized else (None,) * (len(shape) - 1) + shape[-1:]
 
 
-def _check_input_shapes(shapes: object) -> list[Shape]:
+def _check_input_shapes(shapes: object, layer: Layer) -> list[Shape]:
     if not isinstance(shapes, list | tuple) or not shapes or not isinstance(shapes[0], list | tuple):
         raise _errors.bad_type("input_shape", "a list of shapes, one for each input", shapes)
-    return [_check_input_shape(shape, None) for shape in shapes]
+    kinds = getattr(layer, "_integer_inputs", [False] * len(shapes))
+    return [_check_input_shape(shape, None, kind) for shape, kind in zip(shapes, kinds, strict=False)]
 
 
 def _check_input_shape(shape: object, axes: tuple[str, ...] | None, integers: bool = False) -> Shape:

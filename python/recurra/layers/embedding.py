@@ -133,7 +133,7 @@ class Embedding(PlainLayer):
             indices = indices.copy()  # the caller may fill its array anew before the pullback reads it
 
         def pullback(dy: Array, *, need_dx: bool = True) -> None:
+            self._touch("embeddings", indices)  # first: an interrupt may come between the two
             _core.embedding_backward(indices, np.ascontiguousarray(dy), self._views[1]["embeddings"])
-            self._touch("embeddings", indices)
 
         return _core.embedding(self._views[0]["embeddings"], indices), pullback

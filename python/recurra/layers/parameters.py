@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors, _random, initializers
-from recurra.layers.weights import Part, Rows, Weight, moving_parts
+from recurra.layers.weights import Part, Rows, Weight, inside, moving_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,6 +151,15 @@ class Parameterized:
         """Return the number of parameters, those that are not trained included; known once the layer is built."""
         self._require_built()
         return self.size
+
+    def _flags(self) -> list[bool]:
+        """Return `trainable` of this layer and of all inside, for copies."""
+        return [self._trainable, *(layer._trainable for layer in inside(self))]
+
+    def _set_flags(self, flags: Sequence[bool]) -> None:
+        for layer, flag in zip([self, *inside(self)], flags, strict=False):
+            layer._trainable = _errors.check_flag("trainable", flag)
+        Parameterized._frozen_at = next(self._freezing)
 
     @property
     def parameters(self) -> dict[str, Array]:

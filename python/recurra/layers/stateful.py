@@ -114,7 +114,7 @@ class Stateful(Layer):
     def _reduced(self, inner: Any, config: dict[str, Any]) -> tuple[Any, ...]:
         """Return what a copy is made of; ``inner``: what it is made around, itself not built."""
         values = None if self._theta is None else self._theta.copy()
-        return _restore, (type(self), inner, config, self.name, self.input_shape, values)
+        return _restore, (type(self), inner, config, self.name, self.input_shape, values), self._state()
 
     # What a model calls
 

@@ -81,12 +81,14 @@ def connect(layer: Layer, x: Any, *arguments: Any, **options: Any) -> Any:
             raise _errors.bad_type("x", f"a list of inputs for {layer.name!r}", x)
         inputs: list[SymbolicTensor] = list(x)
         shape: Any = [part.shape for part in x]
+        for part, integers in zip(x, getattr(layer, "_integer_inputs", [False] * len(x)), strict=False):
+            _check_kind(layer, part, integers)
     else:
         if not isinstance(x, SymbolicTensor):
             hint = "layers such as Concatenate or Add make one of several"
             raise _errors.bad_type("x", f"one input for {layer.name!r}", f"{len(x)} of them", hint)
         inputs, shape = [x], x.shape
-        _check_kind(layer, x)
+        _check_kind(layer, x, layer.integer_input)
     inputs += _more_inputs(layer, arguments, options)
     if not layer.built:
         layer.build(shape)
@@ -107,13 +109,13 @@ def _more_inputs(layer: Layer, arguments: tuple[Any, ...], options: dict[str, An
     return layer._more_inputs(*arguments, **options)
 
 
-def _check_kind(layer: Layer, x: SymbolicTensor) -> None:
-    if layer.integer_input and x.open_dtype:
+def _check_kind(layer: Layer, x: SymbolicTensor, integers: bool) -> None:
+    if integers and x.open_dtype:
         x.dtype = np.dtype(np.int64)
     x.open_dtype = False
-    if layer.integer_input and x.dtype.kind not in "iu":
+    if integers and x.dtype.kind not in "iu":
         raise _errors.bad_value("x", f"integers for {layer.name!r}", x.dtype.name, "Input(shape, dtype='int64')")
-    if not layer.integer_input and x.dtype != layer.dtype:
+    if not integers and x.dtype != layer.dtype:
         raise _errors.bad_value("x", f"{layer.dtype.name} for {layer.name!r}", x.dtype.name)
 
 

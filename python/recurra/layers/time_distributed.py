@@ -82,7 +82,8 @@ class TimeDistributed(PlainLayer):
     def __reduce__(self) -> tuple[Any, ...]:
         values = None if self._theta is None else self._theta.copy()
         pattern = self.layer._like(self.dtype.name)
-        return _restore, (type(self), pattern, self.name, self.named, self.input_shape, values)
+        made = type(self), pattern, self.name, self.named, self.input_shape, values
+        return _restore, made, self._state()
 
     def _held(self) -> Sequence[Layer]:
         return [self.layer]

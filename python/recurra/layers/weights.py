@@ -89,6 +89,13 @@ class Weight:
         return slice(self.offset, self.offset + self.size)
 
 
+def inside(layer: Parameterized) -> Iterator[Parameterized]:
+    """Yield the layers inside a layer, at any depth, in order."""
+    for inner in layer._held():
+        yield inner
+        yield from inside(inner)
+
+
 class Part(NamedTuple):
     """A stretch of the flat buffers that an optimizer moves.
 

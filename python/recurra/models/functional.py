@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors, _random
 from recurra.models import graph
+from recurra.models.carry import run, tape
 from recurra.models.model import Model
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Functional(Model):
         self.inputs, self.input_names = graph.listed("inputs", inputs)
         self.outputs, names = graph.listed("outputs", outputs)
         self.nodes: list[Node] = graph.sorted_nodes(self.inputs, self.outputs)
+        graph.check_dtypes(self.nodes)
         self._claim(list(dict.fromkeys(node.layer for node in self.nodes)))
         made_by = [tensor.node.layer.name if tensor.node else tensor.name for tensor in self.outputs]
         self.output_names = graph.distinct(names or made_by)
@@ -167,6 +169,17 @@ class Functional(Model):
             return outputs, lambda dys, *, need_dx=True: pullback(dys, need_dx=need_dx)[0]
         return outputs, pullback
 
+    def check_input(self, x: Any, argument: str = "x") -> None:
+        """Check arrays against the placeholders of the inputs; see `Layer.check_input`."""
+        if self.merges and (not isinstance(x, list | tuple) or len(x) != len(self.inputs)):
+            hint = ", ".join(self.input_names)
+            got = f"{len(x)} of them" if isinstance(x, list | tuple) else _errors.describe(x)
+            raise _errors.bad_type(argument, f"a list of {len(self.inputs)} inputs", got, hint)
+        given = list(x) if self.merges else [x]
+        for name, tensor, array in zip(self.input_names, self.inputs, given, strict=True):
+            graph.check_array(f"{argument}[{name!r}]" if self.merges else argument, array, tensor, given[0])
+        self._allocate()
+
     def _arguments(self, x: Any, lengths: Any, mask: Any) -> tuple[list[Array], list[Array | None]]:
         """Return checked inputs and the lengths of each."""
         self.check_input(x)
@@ -185,32 +198,24 @@ class Functional(Model):
         self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
     ) -> tuple[list[Array], list[Any]]:
         arrays, steps = list(inputs), list(lengths)
-        for layer, places, _, offset in self._steps:
+        for layer, places, first, offset in self._steps:
             given, counts = [arrays[place] for place in places], [steps[place] for place in places]
-            steps += layer._node_lengths(given, counts)
-            drawn = _random.shifted(seed, offset)
-            if carry is not None and layer.carries and len(given) == 1:
-                arrays.append(carry.apply(layer)(given[0], counts[0], training, drawn))
-            else:
-                arrays += layer._apply_node(given, counts, training, drawn)
+            outputs, after = run(layer, given, counts, training, _random.shifted(seed, offset), carry, first)
+            arrays += outputs
+            steps += after
         return [arrays[place] for place in self._results], [steps[place] for place in self._results]
 
     def _taped(
         self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
     ) -> tuple[list[Array], list[Any], Pullback]:
         arrays, steps, pullbacks = list(inputs), list(lengths), []
-        for layer, places, _, offset in self._steps:
+        for layer, places, first, offset in self._steps:
             given, counts = [arrays[place] for place in places], [steps[place] for place in places]
-            steps += layer._node_lengths(given, counts)
             drawn = _random.shifted(seed, offset)
-            if carry is not None and layer.carries and len(given) == 1:
-                y, one = carry.differentiate(layer)(given[0], counts[0], training, drawn)
-                arrays.append(y)
-                pullbacks.append(graph.single(one))
-            else:
-                made, pullback = layer._differentiate_node(given, counts, training, drawn)
-                arrays += made
-                pullbacks.append(pullback)
+            outputs, after, pullback = tape(layer, given, counts, training, drawn, carry, first)
+            arrays += outputs
+            steps += after
+            pullbacks.append(pullback)
 
         def backward(dys: list[Array | None], *, need_dx: bool = True) -> list[Array | None]:
             return self._pull(pullbacks, dys, need_dx)
@@ -277,7 +282,7 @@ class Functional(Model):
         return type(self)(inputs, outputs, name=config["name"])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.get_config(), self.layers), self._compiled_state()
+        return _restore, (type(self), self.get_config(), self.layers), self._state()
 
 
 def _restore(cls: type[Functional], config: dict[str, Any], layers: list[Layer]) -> Functional:

@@ -12,7 +12,7 @@ from recurra.layers.symbolic import Input, SymbolicTensor, connect
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recurra._typing import Array, Pullback
+    from recurra._typing import Array
     from recurra.layers.base import Layer
     from recurra.layers.symbolic import Node
     from recurra.models.functional import Functional
@@ -72,16 +72,35 @@ def sorted_nodes(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) ->
     return order
 
 
+def check_dtypes(nodes: list[Node]) -> None:
+    """Raise unless all layers compute in the same dtype: their parameters lie in one buffer."""
+    dtype = nodes[0].layer.dtype
+    for node in nodes:
+        if node.layer.dtype != dtype:
+            got = f"{node.layer.dtype.name} of {node.layer.name!r}"
+            raise _errors.bad_value("outputs", f"layers of one dtype, {dtype.name} as the first", got)
+
+
+def check_array(argument: str, array: Any, tensor: SymbolicTensor, first: Any) -> None:
+    """Raise unless an array is what a placeholder stands for, with as many samples as the first input."""
+    axes: tuple[str, ...] = ("batch", "time", "features") if len(tensor.shape) == 3 else ("batch", "features")
+    if tensor.dtype.kind in "iu":
+        _errors.check_integers(argument, array)
+        axes = ("batch", "time")
+    if len(axes) != len(tensor.shape):
+        axes = ("batch", *("axis",) * (len(tensor.shape) - 1))
+    sizes = (None if array is first else len(first), *tensor.shape[1:])
+    if tensor.dtype.kind in "iu":
+        _errors.check_shape(argument, array.shape, axes, sizes)
+    else:
+        _errors.check_array(argument, array, tensor.dtype, axes, sizes)
+
+
 def add(total: Array | None, more: Array | None) -> Array | None:
     """Return the sum of two gradients, None being zero."""
     if total is None or more is None:
         return more if total is None else total
     return total + more
-
-
-def single(pullback: Pullback) -> Pullback:
-    """Return a pullback of lists made of one of single arrays."""
-    return lambda dys, *, need_dx=True: [pullback(dys[0], need_dx=need_dx)]
 
 
 # Files

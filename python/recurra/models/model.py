@@ -119,6 +119,7 @@ class Model(Trainer):
         for layer in layers:
             layer.owner = self
         self.layers = layers
+        self.sized = any(layer.sized for layer in layers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -356,7 +356,7 @@ class Seq2Seq(Translation, Model):
     def __reduce__(self) -> tuple[Any, ...]:
         values = None if self._theta is None else self._theta.copy()
         made = type(self), self._copies(self.dtype.name), self._own_config(), self.input_shape, values
-        return _restore, made, self._compiled_state()
+        return _restore, made, self._state()
 
 
 def _restore(

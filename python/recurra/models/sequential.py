@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from recurra import _errors, _random
 from recurra.layers.base import Layer
 from recurra.layers.symbolic import SymbolicTensor
+from recurra.models.carry import run, tape
 from recurra.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -239,11 +240,10 @@ class Sequential(Trainer):
         self, x: Array, lengths: Array | None, training: bool, seed: int, carry: Carry | None = None
     ) -> tuple[Array, Array | None]:
         """Return the output and the lengths that count in it."""
-        for layer, offset in zip(self.layers, self._seeds, strict=True):
-            after = layer.compute_lengths(x, lengths)
-            apply = layer._apply if carry is None else carry.apply(layer)
-            x, lengths = apply(x, lengths, training, _random.shifted(seed, offset)), after
-        return x, lengths
+        outputs, steps = [x], [lengths]
+        for place, (layer, offset) in enumerate(zip(self.layers, self._seeds, strict=True)):
+            outputs, steps = run(layer, outputs, steps, training, _random.shifted(seed, offset), carry, place)
+        return outputs[0], steps[0]
 
     def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
         y, _, pullback = self._tape(x, lengths, training, seed)
@@ -254,27 +254,23 @@ class Sequential(Trainer):
     ) -> tuple[Array, Array | None, Pullback]:
         """Return the output, the lengths that count in it, and the pullback."""
         pullbacks: list[Pullback] = []
-        for layer, offset in zip(self.layers, self._seeds, strict=True):
-            after = layer.compute_lengths(x, lengths)
-            differentiate = layer._differentiate if carry is None else carry.differentiate(layer)
-            x, pullback = differentiate(x, lengths, training, _random.shifted(seed, offset))
-            lengths = after
+        outputs, steps = [x], [lengths]
+        for place, (layer, offset) in enumerate(zip(self.layers, self._seeds, strict=True)):
+            drawn = _random.shifted(seed, offset)
+            outputs, steps, pullback = tape(layer, outputs, steps, training, drawn, carry, place)
             pullbacks.append(pullback)
         first = pullbacks[0]
 
         def chain(dy: Array, *, need_dx: bool = True) -> Array | None:
+            dys: list[Array] = [dy]
             for pullback in reversed(pullbacks):
-                dy = pullback(dy, need_dx=need_dx or pullback is not first)
-            return dy
+                dys = pullback(dys, need_dx=need_dx or pullback is not first)
+            return dys[0]
 
-        return x, lengths, chain
+        return outputs[0], steps[0], chain
 
     def compute_lengths(self, x: Array, lengths: Array | None) -> Array | None:
         """Return the lengths that count in the output; see `Layer.compute_lengths`."""
-        if not any(layer.makes_lengths for layer in self.layers[1:]):
-            for layer in self.layers:
-                lengths = layer.compute_lengths(x, lengths)
-            return lengths
         return self._run(x, lengths, False, 0)[1]
 
     def _outputs(
@@ -323,7 +319,7 @@ class Sequential(Trainer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         name = self.name if self.named else None
-        return _restore, (type(self), self.layers, name, self.input_shape), self._compiled_state()
+        return _restore, (type(self), self.layers, name, self.input_shape), self._state()
 
 
 def _restore(cls: type[Sequential], layers: list[Layer], name: str | None, shape: Shape | None) -> Sequential:

@@ -9,8 +9,10 @@ import numpy as np
 from recurra import _core, _errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from recurra._typing import Array
-    from recurra.layers.weights import Part
+    from recurra.layers.weights import Part, Weight
 
 
 class Accumulator:
@@ -40,17 +42,17 @@ class Accumulator:
         """Return the parts with all rows that any batch touched."""
         return [p if p.rows is None else p._replace(rows=self._touched.get(p.start, p.rows)) for p in parts]
 
-    def clear(self, parts: list[Part], sums: Array) -> None:
-        """Set the sums to zero; with tables, those of these parts, as `parts` returned them."""
-        if not self._touched:
-            sums.fill(0.0)
-            return
-        for part in parts:
-            total = sums[part.start : part.stop]
-            if part.rows is None:
-                total.fill(0.0)
-            else:
-                total.reshape(-1, part.width)[part.rows] = 0.0
+    def clear(self, weights: Iterable[Weight], sums: Array) -> None:
+        """Set the sums to zero, also those of what was frozen since; of tables the rows that hold any."""
+        start = 0
+        for weight in weights:
+            if weight.rows is not None and weight.size:
+                sums[start : weight.offset].fill(0.0)
+                rows = self._touched.get(weight.offset)
+                if rows is not None:
+                    sums[weight.place].reshape(weight.shape)[rows] = 0.0
+                start = weight.offset + weight.size
+        sums[start:].fill(0.0)
         self._touched.clear()
 
     def get_state(self) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class Optimizer(Settings):
             return False
         parts = accumulator.parts(parts)
         self._move(model, parts, parameters, sums, 1.0 / accumulator.steps)
-        accumulator.clear(parts, sums)
+        accumulator.clear(model.weights_declared, sums)
         return True
 
     def _average(self, model: Layer, parameters: Array) -> None:

@@ -181,9 +181,10 @@ def _class_weights(class_weight: Any, y: Array, dtype: np.dtype[Any]) -> Array:
     labels = y
     if y.dtype.kind == "f":
         labels = y.argmax(axis=-1) if y.shape[-1] > 1 else (y[..., 0] > 0.5).astype(np.int64)
-    most = max(int(labels.max(initial=0)), *(int(key) for key in class_weight))
-    table = np.ones(most + 1, dtype)
+    table = np.ones(int(labels.max(initial=0)) + 1, dtype)
     for key, value in class_weight.items():
         number = _errors.check_integer("class_weight", key, 0)
-        table[number] = _errors.check_number("class_weight", value, 0.0, 1e30, "numbers of at least 0")
+        factor = _errors.check_number("class_weight", value, 0.0, 1e30, "numbers of at least 0")
+        if number < len(table):
+            table[number] = factor
     return np.asarray(table[labels])

@@ -109,7 +109,7 @@ def evaluate(
         if begin is not None:
             begin(number, logs)
         if carry is not None:
-            carry.reset(batch.resets)
+            carry.begin(batch.rows, batch.resets)
         outputs, lengths = model._outputs(batch.x, batch.lengths, False, 0, carry)
         if _counts(outputs, lengths):
             values = objective.values(batch, outputs, lengths)
@@ -176,7 +176,7 @@ def _run_epoch(course: Run, source: Source, guard: Guard) -> None:
             begin(number, logs)
         if carry is not None:
             course.owed = "the rest of the batch"  # states are carried on before the step is taken
-            carry.reset(batch.resets)
+            carry.begin(batch.rows, batch.resets)
         guard.release()
         try:
             train_step(model, batch, next(seeds), logs, guard, (course.epoch, number), carry)
@@ -212,7 +212,7 @@ def predict(model: Trainer, source: Source, callbacks: CallbackList | None = Non
         if begin is not None:
             begin(number, {})
         if carry is not None:
-            carry.reset(batch.resets)
+            carry.begin(batch.rows, batch.resets)
         parts.append(model._outputs(batch.x, batch.lengths, False, 0, carry)[0])
         if end is not None:
             end(number, {"outputs": parts[-1][0] if len(parts[-1]) == 1 else parts[-1]})

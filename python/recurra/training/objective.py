@@ -93,11 +93,11 @@ class Compiled:
     def objective(self, names: list[str]) -> Objective:
         """Return loss and metrics for outputs of these names."""
         if self._objective is None or self._objective[0] != names:
-            losses = for_each("loss", self.loss, names)
+            losses = for_each("loss", _alone(self.loss, names), names)
             for name, loss in zip(names, losses, strict=True):
                 if loss is None or isinstance(loss, list):
                     raise _errors.bad_value("loss", f"one for the output {name!r}", repr(loss), ", ".join(names))
-            weights = for_each("loss_weights", self.loss_weights, names, 1.0)
+            weights = for_each("loss_weights", _alone(self.loss_weights, names), names, 1.0)
             factors = [
                 1.0 if w is None else _errors.check_number("loss_weights", w, 0.0, 1e30, "numbers") for w in weights
             ]
@@ -114,6 +114,11 @@ class Compiled:
 
             chosen = [given if index == 0 else deepcopy(given) for index in range(len(names))]
         return [one if isinstance(one, list) else [] if one is None else [one] for one in chosen]
+
+
+def _alone(given: Any, names: list[str]) -> Any:
+    """Return what a list with one entry holds, for a model with one output."""
+    return given[0] if isinstance(given, list | tuple) and len(given) == 1 == len(names) else given
 
 
 def _mapped(resolve: Any, given: Any) -> Any:

@@ -18,10 +18,9 @@ from recurra.training import identity, snapshot
 from recurra.training.objective import RunningLogs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from recurra.callbacks import Callback, CallbackList
-    from recurra.layers.parameters import Parameterized
     from recurra.models.carry import Carry
     from recurra.training.loop import Plan
     from recurra.training.trainer import Trainer
@@ -259,7 +258,7 @@ class Run:
             "slots": dict(optimizer.slots),
             "optimizer": identity.optimizer_state(optimizer),
             "logs": self.logs.get_state() if within else None,
-            "carry": _carried(model, self.carry) if within and self.carry is not None else None,
+            "carry": self.carry.get_state() if within and self.carry is not None else None,
             "callbacks": [[type(one).__name__, one.get_state()] for one in self.callbacks.callbacks],
         }
 
@@ -285,25 +284,12 @@ class Run:
             if saved.get(type(callback).__name__):
                 callback.set_state(saved[type(callback).__name__].pop(0))
 
-    _carried: list[list[Any]] | None = None
+    _carried: list[Any] | None = None
 
     def carry_on(self, carry: Carry | None) -> Carry | None:
         """Give an epoch's carried states those of the saved run, if it was saved within this epoch."""
         self.carry = carry
         if carry is not None and self._carried is not None:
-            layers = list(_layers(self.model))
-            carry._states = {id(layers[index]): states for index, states in self._carried}
+            carry.set_state(self._carried)
         self._carried = None
         return carry
-
-
-def _layers(layer: Parameterized) -> Iterator[Parameterized]:
-    """Yield the layers inside a layer, at any depth, in order."""
-    for inner in layer._held():
-        yield inner
-        yield from _layers(inner)
-
-
-def _carried(model: Trainer, carry: Carry) -> list[list[Any]]:
-    """Return carried states with the number of their layer."""
-    return [[i, carry._states[id(one)]] for i, one in enumerate(_layers(model)) if id(one) in carry._states]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors
 from recurra.layers.base import Layer
+from recurra.layers.weights import inside
 
 if TYPE_CHECKING:
     from recurra._typing import Array, Pullback
@@ -111,6 +112,7 @@ class Runnable(Layer):
         self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
     ) -> tuple[list[Array], list[Any]]:
         """Return the outputs, and the lengths that count in each."""
+        self._check_carried(carry)
         x, steps = (inputs, lengths) if self.merges else (inputs[0], lengths[0])
         return self._listed(self._apply(x, steps, training, seed), x, steps)
 
@@ -118,6 +120,7 @@ class Runnable(Layer):
         self, inputs: list[Array], lengths: list[Any], training: bool, seed: int, carry: Carry | None = None
     ) -> tuple[list[Array], list[Any], Pullback]:
         """Return the outputs, the lengths that count in each, and the function from lists to lists of gradients."""
+        self._check_carried(carry)
         x, steps = (inputs, lengths) if self.merges else (inputs[0], lengths[0])
         y, pullback = self._differentiate(x, steps, training, seed)
         single = not isinstance(y, list | tuple)
@@ -127,6 +130,12 @@ class Runnable(Layer):
             return dx if self.merges else [dx]
 
         return *self._listed(y, x, steps), backward
+
+    def _check_carried(self, carry: Carry | None) -> None:
+        """Raise if states are to be carried by layers that this model calls itself."""
+        if carry is not None and any(getattr(layer, "carries", False) for layer in inside(self)):
+            hint = "made by Sequential, or by Model(inputs, outputs)"
+            raise _errors.bad_value("model", "a chain or graph, where states are carried", f"{self.name!r}", hint)
 
     def _listed(self, y: Any, x: Any, lengths: Any) -> tuple[list[Array], list[Any]]:
         outputs = list(y) if isinstance(y, list | tuple) else [y]

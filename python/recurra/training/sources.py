@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sized
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from recurra import _errors, _random
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from recurra.training.data import Batch, Samples
     from recurra.training.trainer import Trainer
+
+
+_END = object()
 
 
 class Source(Protocol):
@@ -36,6 +40,16 @@ class Source(Protocol):
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from number ``first`` on."""
+
+
+@contextmanager
+def _noted(number: int, epoch: int) -> Iterator[None]:
+    """Let an exception say which batch it came from."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in batch {number + 1} of epoch {epoch + 1}")
+        raise
 
 
 class ArraySource:
@@ -67,10 +81,14 @@ class DatasetSource:
         """Yield the batches of an epoch; see `Source.epoch`."""
         if hasattr(self.dataset, "set_epoch"):
             self.dataset.set_epoch(epoch)
-        for number in range(first, len(self.dataset)):
-            batch = self.check(self.dataset[number])
-            if self.carries and hasattr(self.dataset, "resets"):
-                batch = batch._replace(resets=self.dataset.resets(number))
+        count = len(self.dataset)
+        if not count:
+            raise _errors.bad_value("x", "at least one batch", "an empty data set")
+        for number in range(first, count):
+            with _noted(number, epoch):
+                batch = self.check(self.dataset[number])
+                if self.carries and hasattr(self.dataset, "resets"):
+                    batch = batch._replace(resets=self.dataset.resets(number))
             yield batch
         if hasattr(self.dataset, "on_epoch_end"):
             self.dataset.on_epoch_end()
@@ -90,11 +108,15 @@ class IterableSource:
         """Yield the batches of an epoch; see `Source.epoch`."""
         if hasattr(self.batches, "set_epoch"):
             self.batches.set_epoch(epoch)
-        empty = True
-        for batch in itertools.islice(self.batches, first, None):
-            empty = False
-            yield self.check(batch)
-        if empty and not first:
+        batches = itertools.islice(self.batches, first, None)
+        for number in itertools.count(first):
+            with _noted(number, epoch):
+                given = next(batches, _END)
+                batch = None if given is _END else self.check(given)
+            if batch is None:
+                break
+            yield batch
+        if not number:
             hint = "a generator is used up after one epoch: pass steps_per_epoch, or an object that can be read again"
             raise _errors.bad_value("x", f"batches for epoch {epoch + 1}", "none", hint)
 

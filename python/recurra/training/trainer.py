@@ -169,6 +169,7 @@ class Trainer(Stored):
         """
         from recurra.callbacks import CallbackList, History
         from recurra.callbacks.progress import for_verbose
+        from recurra.models.carry import checked_stretch
         from recurra.training import loop, sources
         from recurra.training import resume as resuming
 
@@ -179,7 +180,7 @@ class Trainer(Stored):
         last = _errors.check_integer("epochs", epochs, 0)
         planned = range(_errors.check_integer("initial_epoch", initial_epoch, 0), last)
         seed = resuming.choose_seed(states, _random.next_seed(), seed)
-        stretch = 0 if tbptt is None else _errors.check_integer("tbptt", tbptt, 1)
+        stretch = 0 if tbptt is None else checked_stretch(self, tbptt)
         freq = _errors.check_integer("validation_freq", validation_freq, 1)
         bar = for_verbose(verbose)
         ask = sources.Request(self, batch_size, _errors.check_flag("shuffle", shuffle), seed, class_weight)
@@ -395,6 +396,5 @@ class Trainer(Stored):
         finally:
             self._training.release()
 
-    def _compiled_state(self) -> dict[str, Any]:
-        """Return what `compile` chose, for copies."""
-        return {"optimizer": self.optimizer, "_compiled": self._compiled}
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "optimizer": self.optimizer, "_compiled": self._compiled}
