@@ -255,3 +255,16 @@ def test_mistakes_are_named_and_change_nothing(arguments, options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         made.fit(*arguments, verbose=0, **options)
     np.testing.assert_array_equal(made.flat_parameters, kept)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_per_sequence"])
+def test_a_model_ignores_the_class_that_its_loss_ignores(reduction):
+    """To 1e-6, against the loss called on the model's outputs."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(4, 5, 2)), rng.integers(-1, 3, (4, 5))
+    loss = recurra.losses.SparseCategoricalCrossentropy(ignore_class=-1, reduction=reduction)
+    model = recurra.Sequential([recurra.Dense(3, activation="softmax", seed=1)])
+    model.compile("sgd", loss)
+    expected = loss(y, model.predict(x))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-6)
+    assert model.train_on_batch(x, y) == pytest.approx(expected, rel=1e-6)

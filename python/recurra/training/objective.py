@@ -38,9 +38,7 @@ class Objective:
     def __init__(self, losses: list[Loss], weights: list[float], metrics: list[list[Metric]], names: list[str]) -> None:
         self.losses, self.weights, self.metrics, self.names = losses, weights, metrics, names
         # What `Loss.vjp` comes to for prepared targets without weights and lengths, its checks left out.
-        self._direct = [
-            loss._unweighted if type(loss).vjp is Loss.vjp and loss.reduction is not None else None for loss in losses
-        ]
+        self._direct = [loss._unweighted if _plain(loss) and loss.reduction is not None else None for loss in losses]
 
     def vjp(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> tuple[list[float], list[Array]]:
         """Return the losses of the outputs, unweighted, and the gradients of their weighted sum."""
@@ -114,6 +112,12 @@ class Compiled:
 
             chosen = [given if index == 0 else deepcopy(given) for index in range(len(names))]
         return [one if isinstance(one, list) else [] if one is None else [one] for one in chosen]
+
+
+def _plain(loss: Loss) -> bool:
+    """Return whether all rows of a loss count, and its ``vjp`` is nobody's own."""
+    kind = type(loss)
+    return kind.vjp is Loss.vjp and kind.counted is Loss.counted and "vjp" not in vars(loss)
 
 
 def _alone(given: Any, names: list[str]) -> Any:
