@@ -10,6 +10,12 @@ from recurra import _core, reference
 
 DOUBLE = {"forward": 1e-11, "backward": 1e-10}
 SINGLE = {"forward": 2e-5, "backward": 1e-4}
+TIME_MAJOR = {
+    "lstm-plain": {"cell": "lstm"},
+    "gru-bidirectional": {"cell": "gru", "bidirectional": True},
+    "rnn-sum": {"cell": "rnn", "bidirectional": True, "merge_mode": "sum"},
+    "lstm-two_layers": {"cell": "lstm", "num_layers": 2, "proj_size": 4},
+}
 
 
 def fitting(case, sizes):
@@ -133,3 +139,30 @@ def test_changed_weights_are_seen_by_the_next_call():
     assert not np.array_equal(plan.forward(weights, x)[0], before)
     weights[-1] = 0.1
     np.testing.assert_array_equal(plan.forward(weights, x)[0], before)
+
+
+@pytest.mark.parametrize("name", TIME_MAJOR)
+@pytest.mark.parametrize("lengths", [False, True])
+def test_time_major_changes_where_sequences_lie_and_no_bit(name, lengths):
+    case = problem(TIME_MAJOR[name], (4, 7, 5, 9), lengths=lengths)
+    plan = _core.Recurrent(**case.options, dtype="float64")
+    arguments = (case.weights, case.x, case.h0, case.c0, case.lengths)
+    plain, major = (plan.vjp(*arguments, time_major=flag) for flag in (False, True))
+    again = plan.forward(*arguments, time_major=True)
+    gradients = np.zeros((2, plan.size))
+    dxs = [out[3].backward(case.dy, case.dhn, case.dcn, g)[0] for out, g in zip((plain, major), gradients, strict=True)]
+    for expected, found in [(plain[0], major[0]), (plain[0], again[0]), (plain[1], major[1]), dxs, gradients]:
+        np.testing.assert_array_equal(found, expected)
+    for array in (major[0], again[0], dxs[1]):
+        assert array.transpose(1, 0, 2).flags.c_contiguous
+
+
+def test_gradients_of_weights_that_nobody_wants_change_no_other_bit():
+    case = problem(CASES["lstm-everything"], (3, 4, 5, 6), lengths=True)
+    plan = _core.Recurrent(**case.options, dtype="float64")
+    wanted, spared = (
+        plan.vjp(case.weights, case.x, case.h0, case.c0, case.lengths)[3].backward(case.dy, case.dhn, case.dcn, array)
+        for array in (np.zeros(plan.size), None)
+    )
+    for expected, found in zip(wanted, spared, strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -39,6 +39,14 @@ Merge merge_of(const std::string& name) {
   throw py::value_error("merge_mode: expected concat, sum, mul or ave, got '" + name + "'");
 }
 
+// A new array (N, T, width), in memory (T, N, width) if so asked.
+template <class T>
+py::array_t<T> sequence(const StackArguments<T>& a, long width) {
+  const View<T> v = a.sequence(nullptr, width);
+  constexpr long kSize = sizeof(T);
+  return py::array_t<T>(Shape{a.batch, a.time, width}, Shape{v.row * kSize, v.step * kSize, kSize});
+}
+
 // What a forward pass saved for one backward pass.
 template <class T>
 class TypedTape {
@@ -64,11 +72,11 @@ class TypedTape {
       g.dhn = static_cast<const T*>(dhn_owner.data());
     if (!dcn.is_none() && c.cell == kLstm)
       dcn_owner = input<T>("dcn", dcn, {states, a.batch, c.hidden}), g.dcn = static_cast<const T*>(dcn_owner.data());
-    g.weights = output<T>("gradients", gradients, {run->parameter_count()});
+    if (!gradients.is_none()) g.weights = output<T>("gradients", gradients, {run->parameter_count()});
     if (!dh.is_none()) g.dh = output<T>("dh", dh, state_shape());
     py::object dx = py::none(), dc0 = py::none();
     if (need_dx) {
-      py::array_t<T> array({a.batch, a.time, c.input});
+      py::array_t<T> array = sequence(a, c.input);
       g.dx = array.mutable_data();
       dx = array;
     }
@@ -121,7 +129,8 @@ struct Tape {
 template <class T>
 py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& weights, const py::object& x,
                       const py::object& h0, const py::object& c0, const py::object& lengths, bool sequences,
-                      bool training, std::uint64_t seed, bool unchanged, std::unique_ptr<TypedTape<T>>* tape) {
+                      bool training, std::uint64_t seed, bool unchanged, bool time_major,
+                      std::unique_ptr<TypedTape<T>>* tape) {
   const Config& c = plan->config();
   const long states = c.layers * c.directions();
   const auto flat = input<T>("weights", weights, {plan->layout().size});
@@ -129,7 +138,7 @@ py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& we
   py::array x_owner;
   a.x = strided<T>("x", x, {-1, -1, c.input}, &x_owner);
   a.batch = x_owner.shape(0), a.time = x_owner.shape(1);
-  a.sequences = sequences, a.sampling = training, a.seed = seed, a.unchanged = unchanged;
+  a.sequences = sequences, a.sampling = training, a.seed = seed, a.unchanged = unchanged, a.time_major = time_major;
   py::array h_owner, c_owner, lengths_owner;
   if (!h0.is_none())
     h_owner = input<T>("h0", h0, {states, a.batch, c.recurrent()}), a.h0 = static_cast<const T*>(h_owner.data());
@@ -143,7 +152,7 @@ py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& we
         throw py::value_error("lengths: expected numbers from 0 to " + std::to_string(a.time) + ", got " +
                               std::to_string(a.lengths[n]));
   }
-  py::array_t<T> y = sequences ? py::array_t<T>({a.batch, a.time, c.output()}) : py::array_t<T>({a.batch, c.output()});
+  py::array_t<T> y = sequences ? sequence(a, c.output()) : py::array_t<T>({a.batch, c.output()});
   py::array_t<T> hn({states, a.batch, c.recurrent()});
   a.y = y.mutable_data(), a.hn = hn.mutable_data();
   py::object cn = py::none();
@@ -289,8 +298,9 @@ void bind_recurrent(py::module_& m) {
             return std::visit([&](auto& tape) { return tape->backward(dy, dhn, dcn, gradients, need_dx, keep, dh); },
                               t.tape);
           },
-          py::arg("dy").none(true), py::arg("dhn").none(true), py::arg("dcn").none(true), py::arg("gradients"),
-          py::kw_only(), py::arg("need_dx") = true, py::arg("keep") = false, py::arg("dh") = py::none())
+          py::arg("dy").none(true), py::arg("dhn").none(true), py::arg("dcn").none(true),
+          py::arg("gradients").none(true), py::kw_only(), py::arg("need_dx") = true, py::arg("keep") = false,
+          py::arg("dh") = py::none())
       .def_property_readonly(
           "state_shape",
           [](const Tape& t) {
@@ -316,28 +326,28 @@ void bind_recurrent(py::module_& m) {
           "forward",
           [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
              const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed,
-             bool unchanged) {
+             bool unchanged, bool time_major) {
             return r.visit([&](const auto& plan) {
               using Typed = std::decay_t<decltype(*plan)>;
               return run_forward<typename Typed::Number>(plan, weights, x, h0, c0, lengths, sequences, training, seed,
-                                                         unchanged, nullptr);
+                                                         unchanged, time_major, nullptr);
             });
           },
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
           py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
-          py::arg("seed") = 0, py::arg("unchanged") = false)
+          py::arg("seed") = 0, py::arg("unchanged") = false, py::arg("time_major") = false)
       .def(
           "vjp",
           [](const Recurrent& r, const py::object& weights, const py::object& x, const py::object& h0,
              const py::object& c0, const py::object& lengths, bool sequences, bool training, std::uint64_t seed,
-             bool unchanged) {
+             bool unchanged, bool time_major) {
             return r.visit([&](const auto& plan) {
               auto tape = std::make_unique<Tape>();
               using Typed = std::decay_t<decltype(*plan)>;
               const py::tuple out = [&] {
                 std::unique_ptr<TypedTape<typename Typed::Number>> typed;
-                const py::tuple result =
-                    run_forward(plan, weights, x, h0, c0, lengths, sequences, training, seed, unchanged, &typed);
+                const py::tuple result = run_forward(plan, weights, x, h0, c0, lengths, sequences, training, seed,
+                                                     unchanged, time_major, &typed);
                 tape->tape = std::move(typed);
                 return result;
               }();
@@ -346,7 +356,7 @@ void bind_recurrent(py::module_& m) {
           },
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
           py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
-          py::arg("seed") = 0, py::arg("unchanged") = false);
+          py::arg("seed") = 0, py::arg("unchanged") = false, py::arg("time_major") = false);
 
   m.def(
       "linear",

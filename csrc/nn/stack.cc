@@ -35,7 +35,7 @@ void StackRun<T>::prepare_layer(long layer) {
     output = Buffer<T>(static_cast<std::size_t>(time_rows() * c.output()));
     y = {output.data(), c.output(), batch * c.output(), 1};
   } else if (arguments_.sequences) {
-    y = {arguments_.y, arguments_.time * c.output(), c.output(), 1};
+    y = arguments_.sequence(arguments_.y, c.output());
   }
   if (y.data && merges()) {
     Buffer<T>& apart = apart_[static_cast<std::size_t>(layer)];
@@ -93,7 +93,7 @@ bool StackRun<T>::run_layers(const Poll& poll) {
       each_direction(team, [&](Team& group, long direction) { recurra::forward(group, at(layer, direction)); });
       if (!team.meet()) return;
       if (!merges() || (last && !arguments_.sequences)) continue;
-      const View<T> y = last ? View<T>{arguments_.y, arguments_.time * c.output(), c.output(), 1}
+      const View<T> y = last ? arguments_.sequence(arguments_.y, c.output())
                              : View<T>{outputs_[static_cast<std::size_t>(layer)].data(), c.output(),
                                        arguments_.batch * c.output(), 1};
       merge_outputs(team, layer, y);

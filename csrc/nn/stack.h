@@ -19,9 +19,15 @@ struct StackArguments {
   bool unchanged = false;  // the weights are those of this plan's last pass
   bool sampling = false;   // dropout and zoneout are drawn
   std::uint64_t seed = 0;
-  T* y = nullptr;   // (N, T, O) or (N, O)
-  T* hn = nullptr;  // (L * D, N, R)
-  T* cn = nullptr;  // (L * D, N, H), LSTM only
+  bool time_major = false;  // the sequences y, and dx of a backward pass, lie as (T, N, *)
+  T* y = nullptr;           // (N, T, O) or (N, O)
+  T* hn = nullptr;          // (L * D, N, R)
+  T* cn = nullptr;          // (L * D, N, H), LSTM only
+
+  // A sequence of the caller, of `width` numbers a step.
+  View<T> sequence(T* data, long width) const {
+    return time_major ? View<T>{data, width, batch * width, 1} : View<T>{data, time * width, width, 1};
+  }
 };
 
 template <class T>
@@ -33,7 +39,7 @@ struct StackGradients {
   T* dx = nullptr;       // (N, T, I) contiguous; null: not wanted
   T* dh0 = nullptr;      // (L * D, N, R)
   T* dc0 = nullptr;      // (L * D, N, H)
-  T* weights = nullptr;  // flat: added to
+  T* weights = nullptr;  // flat: added to; null: not wanted
   T* dh = nullptr;       // (L * D, N, T, R): the whole gradient of every h; padding is not touched; null: not wanted
 };
 

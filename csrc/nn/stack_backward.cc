@@ -128,9 +128,9 @@ bool StackRun<T>::backward(const StackGradients<T>& given, bool keep, const Poll
         o.dc0 = given.dc0 ? given.dc0 + i * batch * c.hidden : nullptr;
       }
       prepare(d, o);
-      prepare_weight_gradients(d, o);
+      if (o.weights) prepare_weight_gradients(d, o);
       if (layer == 0 && direction == 0 && given.dx) {
-        o.dx = {given.dx, arguments_.time * d.input, d.input, 1};
+        o.dx = arguments_.sequence(given.dx, d.input);
         if (steps_.ragged) std::fill_n(given.dx, time_rows() * d.input, T(0));
       } else if (layer > 0 || given.dx) {
         Buffer<T>& own = dx[static_cast<std::size_t>(i)];
@@ -160,7 +160,7 @@ bool StackRun<T>::backward(const StackGradients<T>& given, bool keep, const Poll
         if (group.rank() == 0) o.dy = own;
         if (!group.meet()) return;
         recurra::backward(group, at(layer, direction), o);
-        if (!group.meet()) return;
+        if (!o.weights || !group.meet()) return;
         weight_gradients(group, at(layer, direction), o);
       });
       if (!team.meet()) return;

@@ -55,6 +55,7 @@ class Recurrent:
         training: bool = False,
         seed: int = 0,
         unchanged: bool = False,
+        time_major: bool = False,
     ) -> tuple[_Array, _Array, _Array | None]: ...
     def vjp(
         self,
@@ -68,6 +69,7 @@ class Recurrent:
         training: bool = False,
         seed: int = 0,
         unchanged: bool = False,
+        time_major: bool = False,
     ) -> tuple[_Array, _Array, _Array | None, Tape]: ...
 
 @final
@@ -84,7 +86,7 @@ class Tape:
         dy: _Array | None,
         dhn: _Array | None,
         dcn: _Array | None,
-        gradients: _Array,
+        gradients: _Array | None,
         *,
         need_dx: bool = True,
         keep: bool = False,
