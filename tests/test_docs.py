@@ -21,7 +21,12 @@ NOT_IN_CI = {
 }
 
 # Pages and modules whose examples need a package of an extra.
-NEEDS = {"docs/sklearn.md": "sklearn", "recurra.sklearn": "sklearn"}
+NEEDS = {
+    "docs/sklearn.md": "sklearn",
+    "recurra.sklearn": "sklearn",
+    "docs/torch.md": "torch",
+    "recurra.torch": "torch",
+}
 
 # Pages whose programs take seconds.
 LONG = {"docs/tutorial.md"}
