@@ -4,8 +4,8 @@
     python benchmarks/dropin.py --json benchmarks/results/dropin.json
 
 A step is forward, backward (also to the input) and Adam over a module and a linear layer on top, through PyTorch's
-public interface; each side in a process of its own, outputs and gradients compared before anything is timed, sides in turn. A
-ratio is the median over turns of torch.nn's time / recurra.torch's: above 1, recurra.torch is faster.
+public interface. Each side has a process of its own; outputs and gradients are compared before anything is timed; sides
+take turns. A ratio is the median over turns of torch.nn's time / recurra.torch's: above 1, recurra.torch is faster.
 """
 
 import argparse

@@ -46,6 +46,15 @@ def test_every_way_of_changing_a_weight_is_seen_by_the_next_call(name, edit):
         assert_as_pytorch(module, x)
 
 
+def test_a_weight_turned_in_place_is_read_through_its_strides():
+    module, x = recurra.torch.RNN(4, 4), given("RNN")
+    module(x)
+    module.weight_ih_l0.data = module.weight_ih_l0.data.t()
+    assert_as_pytorch(module, x)
+    module(x)[0].sum().backward()
+    assert module.weight_ih_l0.grad.shape == (4, 4)
+
+
 @pytest.mark.parametrize("edit", [edit_counted, edit_pointer])
 def test_unchanged_weights_still_sees_what_pytorch_counts(edit):
     module, x = recurra.torch.LSTM(4, 6), given("LSTM")
