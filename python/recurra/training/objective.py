@@ -47,7 +47,7 @@ class Objective:
             self.losses, self._direct, self.weights, batch.y, outputs, batch.weights, lengths, strict=True
         ):
             if weight is None and (steps is None or y_pred.ndim < 3):
-                plain = direct is not None and y_pred.size and y_pred.flags.c_contiguous
+                plain = direct is not None and "vjp" not in vars(loss) and y_pred.size and y_pred.flags.c_contiguous
                 value, dy = direct(y, y_pred) if plain else loss.vjp(y, y_pred)
             else:
                 value, dy = loss.vjp(y, y_pred, weight, steps if y_pred.ndim >= 3 else None)
@@ -115,9 +115,8 @@ class Compiled:
 
 
 def _plain(loss: Loss) -> bool:
-    """Return whether all rows of a loss count, and its ``vjp`` is nobody's own."""
-    kind = type(loss)
-    return kind.vjp is Loss.vjp and kind.counted is Loss.counted and "vjp" not in vars(loss)
+    """Return whether all rows of a loss count, and ``vjp`` is that of the base."""
+    return type(loss).vjp is Loss.vjp and type(loss).counted is Loss.counted
 
 
 def _alone(given: Any, names: list[str]) -> Any:
