@@ -24,7 +24,8 @@ FREED = (
     "after calling backward."
 )
 
-_keeps_graph = torch._C._autograd._get_current_graph_task_keep_graph
+# Whether the running backward pass has retain_graph=True; where PyTorch does not tell, tapes are kept, at a copy each.
+_keeps_graph = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
 _unflatten = torch._C._nn.unflatten_dense_tensors
 
 
