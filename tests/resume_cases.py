@@ -36,7 +36,7 @@ def model(units=8, optimizer="adam", metrics=("mae",)):
     made = recurra.Sequential(
         [recurra.LSTM(units, dropout=0.2, recurrent_dropout=0.1), recurra.Dropout(0.3), recurra.Dense(1)]
     )
-    made.compile(optimizer, "mse", list(metrics))
+    made.compile(optimizer, "mse", metrics=list(metrics))
     return made
 
 

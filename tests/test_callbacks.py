@@ -21,7 +21,7 @@ def task(count=64):
 def model(optimizer="sgd", seed=4, **options):
     recurra.set_random_seed(seed)
     made = recurra.Sequential([recurra.LSTM(4, **options), recurra.Dense(1)])
-    made.compile(optimizer, "mse", ["mae"])
+    made.compile(optimizer, "mse", metrics=["mae"])
     return made
 
 

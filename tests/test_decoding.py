@@ -139,7 +139,7 @@ def test_ctc_learns_to_read_in_a_model():
         for i, label in enumerate(row):
             x[n, 2 * i + 1, label] = 1.0
     model = recurra.Sequential([recurra.LSTM(16, return_sequences=True, seed=1), recurra.Dense(4, seed=2)])
-    model.compile("adam", losses.CTC(), [])
+    model.compile("adam", losses.CTC(), metrics=[])
     model.optimizer.learning_rate = 0.05
     model.fit(x, labels, 16, 40, 0, seed=1, lengths=np.array([2 * len(row) + 1 for row in labels]))
     decoded, _ = recurra.ctc_decode(model.predict(x), [2 * len(row) + 1 for row in labels])

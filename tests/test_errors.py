@@ -59,7 +59,11 @@ CALLS = [
     (lambda: compiled().compile("adam", "msee"), ValueError, "loss: expected one of 'mean_squared_error'"),
     (lambda: compiled().fit(X, np.ones((3, 1)), verbose=0), ValueError, "y: expected shape (2, 1), got (3, 1); axis 0"),
     (lambda: compiled().fit(X, np.ones((2, 2)), verbose=0), ValueError, "y: expected shape (2, 1), got (2, 2); axis 1"),
-    (lambda: compiled().fit(X, np.array(["a", "b"]), verbose=0), TypeError, "y: expected real numbers, got an array"),
+    (
+        lambda: compiled().fit(X, np.array(["a", "b"]), verbose=0),
+        TypeError,
+        "y: expected numbers, got text; number the classes",
+    ),
     (
         lambda: lstm().vjp(X)[1](np.ones((2, 5), np.float32)),
         ValueError,

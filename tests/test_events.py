@@ -57,7 +57,7 @@ def test_a_file_goes_on_where_its_state_was_taken(tmp_path):
 def train(folder, **options):
     x = np.random.default_rng(0).normal(size=(48, 4, 2)).astype(np.float32)
     model = recurra.Sequential([recurra.LSTM(3, seed=1), recurra.Dense(1, seed=2)])
-    model.compile("sgd", "mse", ["mae"])
+    model.compile("sgd", "mse", metrics=["mae"])
     batches = []
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(dict(logs)))
     board = TensorBoard(folder, **options)

@@ -310,7 +310,7 @@ def test_metrics_of_sequences_go_through_fit():
     x, y = rng.normal(size=(12, 6, 3)), rng.integers(1, 4, (12, 2))
     lengths = rng.integers(4, 7, 12)
     model = recurra.Sequential([recurra.LSTM(4, return_sequences=True), recurra.Dense(4)])
-    model.compile("adam", "ctc", ["edit_distance", metrics.CharacterErrorRate(name="cer")])
+    model.compile("adam", "ctc", metrics=["edit_distance", metrics.CharacterErrorRate(name="cer")])
     model.fit(x, y, 4, 1, 0, lengths=lengths)
     results = model.evaluate(x, y, 5, 0, lengths=lengths, return_dict=True)
     decoded = recurra.ctc_decode(model.predict(x, lengths=lengths), lengths)[0][0]

@@ -25,7 +25,7 @@ pause = recurra.callbacks.LambdaCallback(
     on_epoch_end=lambda epoch, logs: say(f"saved epoch {epoch}") if epoch == 0 else None,
 )
 model = recurra.Sequential([recurra.LSTM(4, seed=1), recurra.Dense(1, seed=2)])
-model.compile("sgd", "mse", ["mae", "accuracy"])
+model.compile("sgd", "mse", metrics=["mae", "accuracy"])
 x, y = np.ones((128, 5, 2), np.float32), np.ones((128, 1), np.float32)
 if sys.argv[1] == "batches":
     model.fit((( x[:16], y[:16]) for _ in range(16)), epochs=2, steps_per_epoch=8, callbacks=[pause])

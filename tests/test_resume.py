@@ -188,7 +188,7 @@ WRONG = {
 
 def recurra_gru():
     made = recurra.Sequential([recurra.GRU(8), recurra.Dropout(0.3), recurra.Dense(1)])
-    made.compile("adam", "mse", ["mae"])
+    made.compile("adam", "mse", metrics=["mae"])
     made.build((None, None, 3))
     return made
 
@@ -219,7 +219,7 @@ def test_a_model_of_another_dtype_is_refused(tmp_path):
             recurra.Dense(1, dtype="float64"),
         ]
     )
-    made.compile("adam", "mse", ["mae"])
+    made.compile("adam", "mse", metrics=["mae"])
     with pytest.raises(ValueError, match=r'resume: expected dtype "float32", as in .* got "float64"'):
         made.fit(x, y, 16, 4, verbose=0, resume=tmp_path)
 

@@ -33,7 +33,7 @@ def endless():
 
 def plain(optimizer="adam", build=True, **options):
     model = recurra.Sequential([recurra.GRU(5, dropout=0.2, **options), recurra.Dropout(0.2), recurra.Dense(1)])
-    model.compile(optimizer, "mse", ["mae"])
+    model.compile(optimizer, "mse", metrics=["mae"])
     if build:
         model.build((None, None, 2))
     return model

@@ -42,7 +42,9 @@ def train(epochs: int, seed: int = 0, verbose: int = 0) -> tuple[float, float]:
             recurra.Dense(len(ALPHABET), activation="softmax"),
         ]
     )
-    model.compile(recurra.optimizers.Adam(4e-3, global_clipnorm=1.0), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        recurra.optimizers.Adam(4e-3, global_clipnorm=1.0), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     held_out = x[5000:], y[5000:]
     for _ in range(0, epochs, 5):
         model.fit(x[:5000], y[:5000], batch_size=64, epochs=5, verbose=verbose)

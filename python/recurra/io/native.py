@@ -76,6 +76,7 @@ def _compile_config(model: Trainer) -> dict[str, Any] | None:
         "loss": loss,
         "loss_weights": compiled.loss_weights,
         "metrics": _described(compiled.metrics, METRICS, skip=True),
+        "weighted_metrics": _described(compiled.weighted_metrics, METRICS, skip=True),
     }
 
 
@@ -84,6 +85,8 @@ def _described(given: Any, known: Mapping[str, Any], *, skip: bool = False) -> A
     if isinstance(given, dict):
         made = {key: _described(value, known, skip=skip) for key, value in given.items()}
         return {"each": {key: one for key, one in made.items() if one is not None}}
+    if isinstance(given, str):
+        return given  # what it stands for is the loss's affair
     if isinstance(given, list):
         described = [_described(one, known, skip=skip) for one in given]
         each = any(isinstance(one, list) for one in given)  # a place for each output, which stays empty
@@ -98,6 +101,8 @@ def _described(given: Any, known: Mapping[str, Any], *, skip: bool = False) -> A
 
 def _made(description: Any, known: Mapping[str, Any]) -> Any:
     """Return what `_described` described."""
+    if isinstance(description, str):
+        return description
     if isinstance(description, list):
         return [_made(one, known) for one in description]
     if "each" in description:
@@ -181,7 +186,8 @@ def _compile(model: Trainer, config: Any, slots: dict[str, Array], path: str) ->
         optimizer_config = config["optimizer"]
         optimizer = OPTIMIZERS[optimizer_config["name"]](**optimizer_config["config"])
         loss, metrics = _made(config["loss"], LOSSES), _made(config["metrics"], METRICS)
-        model.compile(optimizer, loss, metrics, config.get("loss_weights"))
+        weighted = _made(config.get("weighted_metrics", []), METRICS)
+        model.compile(optimizer, loss, config.get("loss_weights"), metrics, weighted)
         optimizer.set_state(optimizer_config["state"])
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: expected an optimizer and a loss of this version, got {error}") from error

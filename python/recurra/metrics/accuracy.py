@@ -23,6 +23,8 @@ class Accuracy(MeanMetric):
     ----------
     name : str, optional
         What logs call it.
+    threshold : float, default 0.5
+        One output above it means 1.
 
     Examples
     --------
@@ -33,10 +35,18 @@ class Accuracy(MeanMetric):
 
     name = "accuracy"
 
+    def __init__(self, name: str | None = None, *, threshold: float = 0.5) -> None:
+        super().__init__(name)
+        self.threshold = _errors.check_number("threshold", threshold, -np.inf, np.inf, "a number")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "threshold": self.threshold}
+
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return where the class is right."""
         if y_pred.shape[-1] == 1:
-            return np.asarray((y_pred > 0.5) == y_true.reshape(y_pred.shape))[:, 0]
+            return np.asarray((y_pred > self.threshold) == y_true.reshape(y_pred.shape))[:, 0]
         return np.asarray(y_pred.argmax(axis=-1) == labels_of(y_true, y_pred.shape[-1]))
 
 

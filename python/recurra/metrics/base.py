@@ -237,15 +237,33 @@ def update_all(
         Factors.
     lengths : numpy.ndarray of int, shape (batch,), optional
         Steps of the outputs that count.
+
+    Raises
+    ------
+    ValueError
+        If a metric can make nothing of such targets and outputs.
     """
     rows: tuple[Array, Array, Array | None] | None = None
     for metric in metrics:
-        if metric.sequences:
-            metric.update_state(y_true, y_pred, sample_weight, lengths=lengths)  # type: ignore[call-arg]
-            continue
-        if rows is None:
-            rows = _counted(y_true, y_pred, sample_weight, lengths)
-        metric.update_state(*rows)
+        try:
+            if metric.sequences:
+                metric.update_state(y_true, y_pred, sample_weight, lengths=lengths)  # type: ignore[call-arg]
+                continue
+            if rows is None:
+                rows = _counted(y_true, y_pred, sample_weight, lengths)
+            metric.update_state(*rows)
+        except (TypeError, ValueError, IndexError) as error:
+            if str(error).startswith("metrics:"):
+                raise
+            raise _misfit(metric, y_true, y_pred, error) from error
+
+
+def _misfit(metric: Metric, y_true: Array, y_pred: Array, error: Exception) -> ValueError:
+    """Return the error about a metric that cannot look at targets and outputs, with its own message if it is ours."""
+    expected = f"one for targets of shape {y_true.shape} and outputs of shape {y_pred.shape}"
+    ours = ": expected " in str(error)
+    hint = str(error) if ours else "a Metric or a function f(y_true, y_pred) of your own can look at them"
+    return _errors.bad_value("metrics", expected, repr(metric.name), hint)
 
 
 def _counted(

@@ -285,7 +285,7 @@ class Seq2Seq(Translation, Model):
 
     # Training: the targets are inputs too
 
-    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, loss_weights: Any = None) -> None:
+    def compile(self, optimizer: Any = "adam", loss: Any = None, *arguments: Any, **options: Any) -> None:
         """Choose optimizer, loss and metrics; see `Trainer.compile`.
 
         The loss is ``SparseCategoricalCrossentropy`` by default, from logits if the head has no softmax.
@@ -294,7 +294,7 @@ class Seq2Seq(Translation, Model):
 
         if loss is None:
             loss = SparseCategoricalCrossentropy(from_logits=self.head.activation.name != "softmax")
-        super().compile(optimizer, loss, metrics, loss_weights)
+        super().compile(optimizer, loss, *arguments, **options)
 
     def _examples(self, x: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any]:
         """Return source and the decoder's input as the inputs, and the targets."""

@@ -38,12 +38,32 @@ def samples(
         raise _errors.bad_value(f"{prefix}x", "at least one sample", "none")
     if y is None:
         return Samples(inputs, [], steps)
-    targets = _targets(model, y, inputs)
-    weights = _weights(model, sample_weight, class_weight, targets)
-    return Samples(inputs, targets, steps, weights)
+    targets = _targets(model, y, inputs, steps, f"{prefix}y")
+    weights = None if sample_weight is None else _weights(model, sample_weight, inputs, steps, targets, prefix)
+    checked = Samples(inputs, targets, steps, weights or ())
+    return weighed(model, checked, class_weight)
 
 
-def batch(model: Trainer, given: Any, class_weight: dict[int, float] | None = None, targets: bool = True) -> Batch:
+def weighed(model: Trainer, samples: Samples, class_weight: dict[int, float] | None) -> Samples:
+    """Return samples whose weights are multiplied by those of their classes."""
+    if class_weight is None:
+        return samples
+    if len(samples.y) > 1:
+        raise _errors.bad_value("class_weight", "a model with one output", f"{len(samples.y)}", "use sample_weight")
+    weight = samples.weights[0]
+    classes = _class_weights(class_weight, samples.y[0], model.dtype)
+    if weight is not None:
+        classes = np.ascontiguousarray(classes * (weight[:, None] if weight.ndim < classes.ndim else weight))
+    return Samples(samples.x, samples.y, samples.lengths, [classes])
+
+
+def batch(
+    model: Trainer,
+    given: Any,
+    class_weight: dict[int, float] | None = None,
+    targets: bool = True,
+    prefix: str = "",
+) -> Batch:
     """Return what a data set or generator yields, (x, y) or (x, y, sample_weight), as a checked batch.
 
     Without ``targets`` it may yield x alone; of a tuple the first is x, so that data sets for training do as well.
@@ -53,7 +73,7 @@ def batch(model: Trainer, given: Any, class_weight: dict[int, float] | None = No
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise _errors.bad_type("x", "batches (x, y) or (x, y, sample_weight)", given)
     x, y, weight = (*given, None)[:3]
-    return samples(model, x, y, None, weight, class_weight).batch(slice(None))
+    return samples(model, x, y, None, weight, class_weight, prefix).batch(slice(None))
 
 
 def _inputs(model: Trainer, x: Any, lengths: Any, argument: str) -> tuple[list[Array], list[Array | None]]:
@@ -121,56 +141,99 @@ def _whole(argument: str, array: Array) -> Array:
     return _errors.check_integers(argument, array)
 
 
-def _targets(model: Trainer, y: Any, inputs: list[Array]) -> list[Array]:
+def _targets(model: Trainer, y: Any, inputs: list[Array], steps: list[Array | None], argument: str) -> list[Array]:
     """Return the targets of each output as its loss wants them."""
     names = model.output_names
     if len(names) > 1 and not isinstance(y, dict | list | tuple):
-        raise _errors.bad_type("y", f"a list or dictionary of {len(names)} targets", y, ", ".join(names))
-    shapes = model._target_shapes(inputs)
+        raise _errors.bad_type(argument, f"a list or dictionary of {len(names)} targets", y, ", ".join(names))
+    given, shapes = for_each(argument, y, names), model._target_shapes(inputs)
     made = []
-    for name, target, loss, shape in zip(names, for_each("y", y, names), model._objective.losses, shapes, strict=True):
+    for name, target, loss, shape in zip(names, given, model._objective.losses, shapes, strict=True):
         if is_ragged(target) and not loss.sequences:  # those pad labels themselves
-            target = _padded(target, "y")[0]
+            target = steps_filled(target, _output_steps(model, inputs, steps, shape), argument)
         elif not isinstance(target, np.ndarray | list | tuple | int | float):
             from recurra.data import as_array
 
-            target = as_array(target, "y")
+            target = as_array(target, argument)
+        _check_not_text(argument, target)
         try:
             made.append(loss.prepare(target, shape, model.dtype))
         except (TypeError, ValueError) as error:
-            if len(names) == 1:
+            text = argument + str(error)[1:] if str(error).startswith(("y:", "y[")) else str(error)
+            if len(names) > 1:
+                text = f"output {name!r}: {text}"
+            if text == str(error):
                 raise
-            raise type(error)(f"output {name!r}: {error}") from error
+            raise type(error)(text) from error
     return made
+
+
+def _check_not_text(argument: str, target: Any) -> None:
+    """Raise TypeError if targets are texts."""
+    first = target
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    if isinstance(first, str | bytes) or getattr(first, "dtype", np.dtype(float)).kind in "SU":
+        hint = "number the classes: classes, y = numpy.unique(y, return_inverse=True)"
+        raise _errors.bad_type(argument, "numbers", "text", hint)
+
+
+def _output_steps(
+    model: Trainer, inputs: list[Array], steps: list[Array | None], shape: tuple[int, ...]
+) -> Array | None:
+    """Return how many steps of each sample an output of this shape has, None where only a pass would tell."""
+    if len(shape) < 3 or any(getattr(layer, "makes_lengths", False) for layer in list(model._held())[1:]):
+        return None
+    if not model.merges:
+        found = model.compute_lengths(inputs[0], steps[0])
+    elif inputs[0].shape[1:2] == shape[1:2]:
+        found = steps[0]
+    else:
+        return None
+    return np.full(len(inputs[0]), shape[1]) if found is None else found
+
+
+def steps_filled(sequences: Any, expected: Array | None, argument: str) -> Array:
+    """Return ragged sequences of targets or weights as one array, each having as many steps as is expected."""
+    array, found = _padded(sequences, argument)
+    if expected is None or len(expected) != len(found):
+        return array
+    wrong = np.flatnonzero(found != expected)
+    if wrong.size:
+        first = int(wrong[0])
+        hint = "one for each step of the sequence, or one array (samples, ...)"
+        raise _errors.bad_value(f"{argument}[{first}]", f"{expected[first]} steps", f"{found[first]}", hint)
+    return array
 
 
 def _weights(
-    model: Trainer, sample_weight: Any, class_weight: dict[int, float] | None, targets: list[Array]
+    model: Trainer,
+    sample_weight: Any,
+    inputs: list[Array],
+    steps: list[Array | None],
+    targets: list[Array],
+    prefix: str,
 ) -> list[Array | None]:
-    """Return the weights of each output's rows: those of samples or steps times those of classes."""
-    given = for_each("sample_weight", sample_weight, model.output_names)
-    if class_weight is not None and len(targets) > 1:
-        raise _errors.bad_value("class_weight", "a model with one output", f"{len(targets)}", "use sample_weight")
+    """Return the weights of each output's rows."""
+    argument = f"{prefix}sample_weight"
     made: list[Array | None] = []
-    for weight, y in zip(given, targets, strict=True):
-        checked = None if weight is None else _sample_weight(weight, y, model.dtype)
-        if class_weight is not None:
-            classes = _class_weights(class_weight, y, model.dtype)
-            if checked is not None and checked.ndim < classes.ndim:
-                checked = checked[:, None]
-            checked = classes if checked is None else np.ascontiguousarray(checked * classes)
-        made.append(checked)
+    shapes = model._target_shapes(inputs)
+    for given, y, shape in zip(for_each(argument, sample_weight, model.output_names), targets, shapes, strict=True):
+        weight = given
+        if is_ragged(weight):
+            weight = steps_filled(weight, _output_steps(model, inputs, steps, shape), argument)
+        made.append(None if weight is None else _sample_weight(weight, y, model.dtype, argument))
     return made
 
 
-def _sample_weight(weight: Any, y: Array, dtype: np.dtype[Any]) -> Array:
-    array = _errors.as_real("sample_weight", weight, dtype)
+def _sample_weight(weight: Any, y: Array, dtype: np.dtype[Any], argument: str) -> Array:
+    array = _errors.as_real(argument, weight, dtype)
     fits = array.shape == y.shape[:1] or (array.ndim == 2 and array.shape == y.shape[:2])
     if not fits:
         expected = f"shape ({len(y)},)" + (f" or {y.shape[:2]}" if y.ndim > 1 else "")
-        raise _errors.bad_value("sample_weight", expected, f"{array.shape}", "one weight for each sample or step")
+        raise _errors.bad_value(argument, expected, f"{array.shape}", "one weight for each sample or step")
     if not np.isfinite(array).all() or (array.size and array.min() < 0):
-        raise _errors.bad_value("sample_weight", "finite numbers of at least 0", "others")
+        raise _errors.bad_value(argument, "finite numbers of at least 0", "others")
     return array
 
 

@@ -25,7 +25,7 @@ def describe(model: Trainer, data: dict[str, Any]) -> dict[str, Any]:
         "optimizer": type(optimizer).__name__,
         "optimizer's argument": config,
         "losses": [type(loss).__name__ for loss in objective.losses],
-        "metrics": [metric.name for metrics in objective.metrics for metric in metrics],
+        "metrics": [metric.name for metric in objective.every_metric],
         **data,
     }
     return {name: _plain(value) for name, value in found.items()}

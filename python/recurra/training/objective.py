@@ -33,12 +33,27 @@ class Objective:
         For each output.
     names : list of str
         Of the outputs; not shown if there is one.
+    weighted : list of list of Metric
+        For each output, metrics that get sample and class weights.
     """
 
-    def __init__(self, losses: list[Loss], weights: list[float], metrics: list[list[Metric]], names: list[str]) -> None:
+    def __init__(
+        self,
+        losses: list[Loss],
+        weights: list[float],
+        metrics: list[list[Metric]],
+        names: list[str],
+        weighted: list[list[Metric]],
+    ) -> None:
         self.losses, self.weights, self.metrics, self.names = losses, weights, metrics, names
+        self.weighted = weighted
         # What `Loss.vjp` comes to for prepared targets without weights and lengths, its checks left out.
         self._direct = [loss._unweighted if _plain(loss) and loss.reduction is not None else None for loss in losses]
+
+    @property
+    def every_metric(self) -> list[Metric]:
+        """All metrics in the order in which logs show them."""
+        return [metric for metrics in (*self.metrics, *self.weighted) for metric in metrics]
 
     def vjp(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> tuple[list[float], list[Array]]:
         """Return the losses of the outputs, unweighted, and the gradients of their weighted sum."""
@@ -67,7 +82,7 @@ class Objective:
         """Return the same with metrics of their own."""
         from copy import deepcopy
 
-        return Objective(self.losses, self.weights, deepcopy(self.metrics), self.names)
+        return Objective(self.losses, self.weights, deepcopy(self.metrics), self.names, deepcopy(self.weighted))
 
 
 class Compiled:
@@ -75,17 +90,25 @@ class Compiled:
 
     Parameters
     ----------
-    loss, metrics, loss_weights
+    loss, loss_weights, metrics, weighted_metrics
         See `Trainer.compile`.
     """
 
-    def __init__(self, loss: Any, metrics: Any, loss_weights: Any) -> None:
+    def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
         from recurra import losses
-        from recurra import metrics as known
+        from recurra.training.measures import checked
 
         self.loss = _mapped(losses.get, loss)
         self.loss_weights = loss_weights
-        self.metrics = _mapped(known.get, [metrics] if isinstance(metrics, str) else metrics or [])
+        if isinstance(loss_weights, str) or (
+            isinstance(loss_weights, list | tuple) and any(isinstance(one, str) for one in loss_weights)
+        ):
+            hint = f"metrics come by name: metrics={loss_weights!r}"
+            raise _errors.bad_type("loss_weights", "numbers", repr(loss_weights), hint)
+        self.metrics, self.weighted_metrics = (
+            _mapped(checked, [given] if isinstance(given, str) else given or [])
+            for given in (metrics, weighted_metrics)
+        )
         self._objective: tuple[list[str], Objective] | None = None
 
     def objective(self, names: list[str]) -> Objective:
@@ -99,19 +122,26 @@ class Compiled:
             factors = [
                 1.0 if w is None else _errors.check_number("loss_weights", w, 0.0, 1e30, "numbers") for w in weights
             ]
-            self._objective = list(names), Objective(losses, factors, self._metrics(names), list(names))
+            metrics, weighted = (
+                self._metrics(argument, given, names, losses)
+                for argument, given in (("metrics", self.metrics), ("weighted_metrics", self.weighted_metrics))
+            )
+            self._objective = list(names), Objective(losses, factors, metrics, list(names), weighted)
         return self._objective[1]
 
-    def _metrics(self, names: list[str]) -> list[list[Metric]]:
+    @staticmethod
+    def _metrics(argument: str, given: Any, names: list[str], losses: list[Loss]) -> list[list[Metric]]:
         """Return the metrics of each output; a flat list is for all of them."""
-        given = self.metrics
+        from recurra.training.measures import for_loss
+
         if isinstance(given, dict) or (len(names) > 1 and any(isinstance(one, list) for one in given)):
-            chosen = for_each("metrics", given, names)
+            chosen = for_each(argument, given, names)
         else:
             from copy import deepcopy
 
             chosen = [given if index == 0 else deepcopy(given) for index in range(len(names))]
-        return [one if isinstance(one, list) else [] if one is None else [one] for one in chosen]
+        listed = [one if isinstance(one, list) else [] if one is None else [one] for one in chosen]
+        return [[for_loss(one, loss) for one in ones] for ones, loss in zip(listed, losses, strict=True)]
 
 
 def _plain(loss: Loss) -> bool:
@@ -148,12 +178,16 @@ class RunningLogs(Mapping[str, float]):
         self.objective = objective
         several = len(objective.names) > 1
         self._metrics: dict[str, Metric] = {}
-        for output, metrics in zip(objective.names, objective.metrics, strict=True):
-            for metric in metrics:
-                name = f"{output}_{metric.name}" if several else metric.name
-                while name in self._metrics:
-                    name += "_1"
-                self._metrics[name] = metric
+        for kind, chosen in (("", objective.metrics), ("weighted_", objective.weighted)):
+            for output, metrics in zip(objective.names, chosen, strict=True):
+                before = f"{output}_" if several else ""
+                for metric in metrics:
+                    name = before + metric.name
+                    if name in self._metrics:
+                        name = before + kind + metric.name
+                    while name in self._metrics:
+                        name += "_1"
+                    self._metrics[name] = metric
         self._losses = [f"{output}_loss" for output in objective.names] if several else []
         self.reset()
 
@@ -176,9 +210,10 @@ class RunningLogs(Mapping[str, float]):
             self.totals[index + 1] += values[index] * weight
         if not self._metrics:
             return
-        for output, metrics in enumerate(self.objective.metrics):
-            if metrics:
-                update_all(metrics, batch.y[output], outputs[output], batch.weights[output], lengths[output])
+        for output, (plain, weighted) in enumerate(zip(self.objective.metrics, self.objective.weighted, strict=True)):
+            for metrics, factors in ((plain, None), (weighted, batch.weights[output])):
+                if metrics:
+                    update_all(metrics, batch.y[output], outputs[output], factors, lengths[output])
 
     def fail(self, loss: float) -> None:
         """Show a loss that is not finite from now on."""

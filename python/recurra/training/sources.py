@@ -212,15 +212,15 @@ class Request:
                 if value is not None and value != 0:
                     raise _errors.bad_value(name, "none with batches", "one", "they are the batches' own affair")
             return batches, None
+        if y is not None and self.batches(x, True):
+            raise _errors.bad_value("y", "none with batches", y, "they are (x, y) or (x, y, sample_weight) themselves")
         if y is None:
             raise _errors.bad_value("y", "targets", "none", "batches come as a Dataset or another iterable of (x, y)")
-        samples = checking.samples(self.model, x, y, lengths, sample_weight, self.class_weight)
-        if not share:
-            return ArraySource(samples, self.size, self.shuffle, self.seed), None
-        samples, held_out = samples.split(share)
-        return ArraySource(samples, self.size, self.shuffle, self.seed), ArraySource(
-            held_out, INFERENCE_BATCH, False, 0
-        )
+        samples = checking.samples(self.model, x, y, lengths, sample_weight)
+        samples, held_out = samples.split(share) if share else (samples, None)
+        samples = checking.weighed(self.model, samples, self.class_weight)  # what is held out is not weighed
+        validation = None if held_out is None else ArraySource(held_out, INFERENCE_BATCH, False, 0)
+        return ArraySource(samples, self.size, self.shuffle, self.seed), validation
 
     def stretched(self, source: Source, length: int) -> Source:
         """Return a source for truncated backpropagation; ``length`` 0: the source itself."""
@@ -242,7 +242,7 @@ class Request:
             x, y, weight = (*data, None)[:3]
             samples = checking.samples(self.model, x, y, None, weight, None, "validation ")
             return ArraySource(samples, size, False, 0)
-        batches = self.batches(data, True)
+        batches = self.batches(data, True, "validation ")
         if not batches:
             hint = "x may be the pair (x, lengths)"
             raise _errors.bad_type("validation_data", "the pair (x, y), or batches", data, hint)
@@ -253,11 +253,11 @@ class Request:
         batches = lengths is None and self.batches(x, False)
         return batches or ArraySource(checking.samples(self.model, x, None, lengths), self.size, False, 0)
 
-    def batches(self, x: Any, targets: bool) -> Source | None:
+    def batches(self, x: Any, targets: bool, prefix: str = "") -> Source | None:
         """Return the source of what yields batches itself; None for samples."""
 
         def check(given: Any) -> Batch:
-            return checking.batch(self.model, given, self.class_weight, targets)
+            return checking.batch(self.model, given, None if prefix else self.class_weight, targets, prefix)
 
         array = hasattr(x, "__array__") or hasattr(x, "__dlpack__") or hasattr(x, "columns")
         iterable = hasattr(x, "__iter__") or hasattr(x, "__getitem__")

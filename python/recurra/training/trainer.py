@@ -43,8 +43,9 @@ class Trainer(Stored):
         self,
         optimizer: Any = "adam",
         loss: Any = "mse",
-        metrics: Any = None,
         loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
     ) -> None:
         """Choose optimizer, loss and metrics.
 
@@ -55,10 +56,11 @@ class Trainer(Stored):
         loss : str, Loss or callable, default "mse"
             A name from `recurra.losses`, an object, or a function ``f(y_true, y_pred) -> (mean loss, gradient of
             y_pred)``; for several outputs also a list, or a dictionary by the outputs' names.
-        metrics : iterable of (str or Metric), optional
-            Names from `recurra.metrics` or objects; for several outputs a list of such, or a dictionary.
         loss_weights : list or dict of float, optional
             Of the outputs' losses in their sum; 1 by default.
+        metrics, weighted_metrics : iterable of (str or Metric), optional
+            Names from `recurra.metrics`, which follow the loss's ``from_logits``, or objects; for several outputs a
+            list of such, or a dictionary. Sample and class weights are for the loss and ``weighted_metrics``.
 
         Raises
         ------
@@ -68,7 +70,7 @@ class Trainer(Stored):
         from recurra import optimizers
         from recurra.training.objective import Compiled
 
-        compiled = Compiled(loss, metrics, loss_weights)
+        compiled = Compiled(loss, loss_weights, metrics, weighted_metrics)
         self.optimizer, self._compiled = optimizers.get(optimizer), compiled
 
     def fit(
@@ -119,7 +121,7 @@ class Trainer(Stored):
         shuffle : bool, default True
             Draw a new order of the samples for each epoch.
         class_weight : dict of int to float, optional
-            Weight of the loss of each class, 1 for those not named.
+            Weight of the training loss of each class, 1 for those not named.
         sample_weight : array_like, shape (samples,) or (samples, time), optional
             Weight of the loss of each sample or step.
         initial_epoch : int, default 0
@@ -367,9 +369,7 @@ class Trainer(Stored):
     @property
     def metrics(self) -> list[Metric]:
         """The metrics that `compile` chose, of all outputs."""
-        if self._compiled is None:
-            return []
-        return [metric for metrics in self._objective.metrics for metric in metrics]
+        return [] if self._compiled is None else self._objective.every_metric
 
     @contextmanager
     def _listening(self, callbacks: Iterable[Callback] | None, source: Source) -> Iterator[CallbackList | None]:
