@@ -272,6 +272,11 @@ class NotFiniteError(ValueError):
         self.loss = loss
 
 
+def note_batch(error: BaseException, number: int, epoch: int) -> None:
+    """Let an exception say in which batch it arose, both counted from 0."""
+    error.add_note(f"in batch {number + 1} of epoch {epoch + 1}")
+
+
 def first_not_finite(argument: str, value: Array) -> str:
     """Return where ``value`` first holds NaN or infinity in words, or nothing."""
     if value.dtype.kind != "f" or bool(np.isfinite(value).all()):

@@ -185,6 +185,9 @@ def _run_epoch(course: Run, source: Source, guard: Guard) -> None:
             if not callbacks.ends_at_nan:
                 raise
             logs.fail(error.loss)
+        except Exception as error:
+            _errors.note_batch(error, number, course.epoch)
+            raise
         course.step_done(number, None if end is None else "on_train_batch_end")
         guard.release()
         if end is not None:

@@ -48,7 +48,7 @@ def _noted(number: int, epoch: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.add_note(f"in batch {number + 1} of epoch {epoch + 1}")
+        _errors.note_batch(error, number, epoch)
         raise
 
 

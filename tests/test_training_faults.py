@@ -1,0 +1,305 @@
+"""Training that is disturbed: by bad batches, errors, interrupts and other threads, it leaves a model that is whole."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import recurra
+from recurra import layers, optimizers
+
+RNG = np.random.default_rng(0)
+WORDS = RNG.integers(0, 30, (12, 4, 5))
+STEPS = RNG.normal(size=(12, 4, 5, 2))
+
+
+def model_of_words():
+    """Everything that a step changes besides parameters: statistics, slots, averages, touched rows."""
+    words = recurra.Input((None,), dtype="int64", name="words")
+    table = recurra.Embedding(30, 3, seed=1)
+    hidden = layers.BatchNormalization()(recurra.LSTM(4, return_sequences=True, seed=2)(table(words)))
+    skipped = layers.Concatenate()([hidden, table(words)])
+    model = recurra.Model(words, recurra.Dense(2, seed=3)(skipped))
+    model.compile(optimizers.Adam(0.01, use_ema=True), "mse")
+    return model
+
+
+def state(model):
+    slots = model.optimizer.slots
+    return [model.flat_parameters.copy(), *(slots[name].copy() for name in sorted(slots)), model.optimizer.iterations]
+
+
+def same(one, other):
+    return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def after(batches):
+    model = model_of_words()
+    for x, y in zip(WORDS[:batches], STEPS[:batches], strict=True):
+        model.train_on_batch(x, y)
+    return model
+
+
+# Batches
+
+
+def good():
+    yield from zip(WORDS[:2], STEPS[:2], strict=True)
+
+
+def wrong_x():
+    yield from good()
+    yield WORDS[2] + 100, STEPS[2]
+
+
+def wrong_shape():
+    yield from good()
+    yield WORDS[2], STEPS[2][:, :, :1]
+
+
+def wrong_count():
+    yield from good()
+    yield WORDS[2], STEPS[2][:2]
+
+
+def no_pair():
+    yield from good()
+    yield WORDS[2]
+
+
+def nothing():
+    yield from good()
+    yield None
+
+
+def not_a_number():
+    yield from good()
+    yield WORDS[2], STEPS[2] * np.nan
+
+
+def broken():
+    yield from good()
+    raise OSError("the disk is gone")
+
+
+class Numbered:
+    """The same batches by number."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        batches = self.batches()
+        for _ in range(index):
+            next(batches)
+        return next(batches)
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize(
+    ("batches", "error", "message"),
+    [(wrong_x, ValueError, "^x: expected integers from 0 to 29, got 1"),
+     (wrong_shape, ValueError, r"^y: expected shape \(4, 5, 2\), got \(4, 5, 1\)"),
+     (wrong_count, ValueError, r"^y: expected shape \(4, 5, 2\), got \(2, 5, 2\)"),
+     (no_pair, TypeError, r"^x: expected batches \(x, y\) or \(x, y, sample_weight\)"),
+     (nothing, TypeError, r"^x: expected batches \(x, y\) or \(x, y, sample_weight\)"),
+     (not_a_number, ValueError, "in epoch 1, batch 3"), (broken, OSError, "^the disk is gone")],
+)  # fmt: skip
+def test_after_a_bad_third_batch_the_model_is_as_after_the_second(batches, error, message, numbered):
+    model = model_of_words()
+    with pytest.raises(error, match=message) as raised:
+        model.fit(Numbered(batches) if numbered else batches(), verbose=0)
+    assert same(state(model), state(after(2)))
+    assert batches is not_a_number or raised.value.__notes__ == ["in batch 3 of epoch 1"]
+    model.train_on_batch(WORDS[2], STEPS[2])
+    assert same(state(model), state(after(3)))
+
+
+@pytest.mark.parametrize("verb", ["fit", "evaluate", "predict"])
+def test_a_data_set_without_batches_is_named(verb):
+    class Empty:
+        def __len__(self):
+            return 0
+
+        def __getitem__(self, index):
+            raise IndexError(index)
+
+    model = model_of_words()
+    options = [{"verbose": 0}] + ([{"verbose": 0, "steps_per_epoch": 3}] if verb == "fit" else [])
+    for given in options:
+        with pytest.raises(ValueError, match=r"^x: expected at least one batch, got an empty data set"):
+            getattr(model, verb)(Empty(), **given)
+
+
+# Errors within a step
+
+
+class Fuse(layers.Layer):
+    """Passes everything on; its pullback blows when told so."""
+
+    blown = False
+
+    def __call__(self, x):
+        return x
+
+    def vjp(self, x):
+        def pullback(dy, *, need_dx=True):
+            if self.blown:
+                raise RuntimeError("blown")
+            return dy
+
+        return x, pullback
+
+
+def test_a_pullback_that_fails_leaves_the_model_as_it_was():
+    """Also the statistics of layers behind it, and the gradients of a table: the next step is that of a clean model."""
+
+    def make():
+        fuse = Fuse()
+        model = recurra.Sequential([
+            recurra.Embedding(30, 3, seed=1), fuse, recurra.Dense(3, seed=2),
+            layers.BatchNormalization(), recurra.Dense(2, seed=3),
+        ])  # fmt: skip
+        model.compile(optimizers.Adam(0.01), "mse")
+        model.train_on_batch(WORDS[0], STEPS[0])
+        return model, fuse
+
+    (model, fuse), (clean, _) = make(), make()
+    before, fuse.blown = state(model), True
+    with pytest.raises(RuntimeError, match="blown"):
+        model.train_on_batch(WORDS[1], STEPS[1])
+    assert same(state(model), before)
+    fuse.blown = False
+    for one in (model, clean):
+        one.train_on_batch(WORDS[2], STEPS[2])
+    assert same(state(model), state(clean))
+
+
+# Interrupts
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of POSIX")
+def test_ctrl_c_at_any_moment_leaves_the_model_as_after_some_batch():
+    """Forty interrupts at growing delays: state as after a number of batches, and the rest as if nothing had been."""
+    whole, states = model_of_words(), []
+    record = recurra.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: states.append(state(whole)))
+    x, y = WORDS.reshape(-1, 5), STEPS.reshape(-1, 5, 2)
+    whole.fit(x, y, batch_size=4, verbose=0, shuffle=False, callbacks=[record])
+    states.insert(0, state(model_of_words()))
+
+    hit = 0
+    for attempt in range(40):
+        model = model_of_words()
+        if not attempt:
+            model.fit(x[:4], y[:4], verbose=0)  # imports and first calls
+            continue
+        signal.setitimer(signal.ITIMER_REAL, 1e-4 + attempt * 7.3e-5)
+        handler = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        try:
+            model.fit(x, y, batch_size=4, verbose=0, shuffle=False)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            hit += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+        found = state(model)
+        done = found[-1]
+        if done:
+            assert same(found, states[done])
+        assert model.history is None or model.history.history.get("loss", []) == [] or done == len(WORDS)
+        if done < len(WORDS):
+            rest = slice(done, None)
+            for words, steps in zip(WORDS[rest], STEPS[rest], strict=True):
+                model.train_on_batch(words, steps)
+        assert same(state(model), states[-1])
+    assert hit >= 5
+
+
+# Threads
+
+
+def test_one_training_at_a_time():
+    model, began, ends = model_of_words(), threading.Event(), threading.Event()
+
+    def wait(batch, logs=None):
+        began.set()
+        assert ends.wait(30)
+
+    hold = recurra.callbacks.LambdaCallback(on_train_batch_begin=wait)
+    thread = threading.Thread(target=lambda: model.fit(WORDS[0], STEPS[0], verbose=0, shuffle=False, callbacks=[hold]))
+    thread.start()
+    assert began.wait(30)
+    for verb in (model.fit, model.train_on_batch):
+        with pytest.raises(RuntimeError, match=r"^model: expected one training at a time, got a second"):
+            verb(WORDS[1], STEPS[1])
+    ends.set()
+    thread.join(30)
+    assert same(state(model), state(after(1)))
+
+
+def test_models_are_used_and_trained_in_several_threads_at_once():
+    """Bit for bit as alone."""
+    trained, used = model_of_words(), model_of_words()
+    expected, wrong = used.predict(WORDS[0]), []
+
+    def predict():
+        for _ in range(40):
+            if not (used.predict(WORDS[0]) == expected).all():
+                wrong.append(1)
+
+    threads = [threading.Thread(target=predict) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for words, steps in zip(WORDS, STEPS, strict=True):
+        trained.train_on_batch(words, steps)
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert same(state(trained), state(after(len(WORDS))))
+
+
+# Sizes
+
+
+def test_two_thousand_steps_do_not_grow_memory():
+    """Below 4 MB after the first 200; a kilobyte kept by each step would be 2 MB, an array of gradients far more."""
+    resident = pytest.importorskip("resource") and "/proc/self/statm"
+    if not os.path.exists(resident):
+        pytest.skip("needs /proc")
+
+    def used():
+        with open(resident) as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    model = model_of_words()
+    model.layers[0].trainable = False
+    for step in range(2200):
+        if step == 200:
+            before = used()
+        model.train_on_batch(WORDS[step % 12], STEPS[step % 12])
+    assert used() - before < 4 * 2**20
+
+
+@pytest.mark.parametrize("make", ["graph", *(pytest.param(k, marks=pytest.mark.slow) for k in ("chain", "wide"))])
+def test_models_of_two_thousand_layers_are_built_trained_and_copied(make, tmp_path):
+    count = 2000
+    if make == "chain":
+        model = recurra.Sequential([layers.Dense(2) for _ in range(count)])
+    else:
+        x = y = recurra.Input((2,))
+        parts = []
+        for _ in range(count):
+            parts.append(recurra.Dense(2)(x if make == "wide" else y))
+            y = parts[-1]
+        model = recurra.Model(x, layers.Add()(parts) if make == "wide" else layers.Add()([y, x]))
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((1, 2)), np.ones((1, 2)))
+    model.save(tmp_path / "deep.safetensors")
+    loaded = recurra.load_model(tmp_path / "deep.safetensors")
+    np.testing.assert_array_equal(loaded.predict(np.ones((1, 2))), model.predict(np.ones((1, 2))))
