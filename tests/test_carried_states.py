@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import recurra
+from recurra import layers
 
 RNG = np.random.default_rng(0)
 N, T, F = 4, 7, 2  # seven steps in stretches of three: the last one is shorter
@@ -120,6 +121,26 @@ def test_a_batch_with_other_rows_than_the_one_it_continues_is_named():
             with pytest.raises(ValueError, match=r"^x: expected \d samples, as in the batch before, got \d; each row"):
                 verb(stream, verbose=0)
     assert model.predict(Stream([N, 2], [[True] * N, [True] * 2])).shape == (N + 2, T, 1)
+
+
+@pytest.mark.parametrize("resets", [[True, False], [1.0] * N, 3])
+def test_resets_that_are_not_one_for_each_row_are_named(resets):
+    stream = Stream([N, N], [[True] * N, resets])
+    stream.resets = lambda index: stream.given[index]  # lists will do
+    with pytest.raises(ValueError, match=r"^resets: expected a truth value for each of 4 samples, or None, got"):
+        compiled(chain).predict(stream)
+    stream.given[1] = [False] * N
+    np.testing.assert_array_equal(
+        compiled(chain).predict(stream), compiled(chain).predict(Stream([N, N], stream.given))
+    )
+
+
+@pytest.mark.parametrize("last", [layers.Flatten(), recurra.LSTM(2), layers.Permute((2, 1)), layers.Conv1D(1, 2)])
+def test_outputs_that_are_not_per_step_cannot_be_cut(last):
+    model = recurra.Sequential([lstm(), last.clone(), recurra.Dense(T)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"^tbptt: expected a model with outputs per time step, got other"):
+        model.fit(X, np.zeros(model.predict(X).shape), tbptt=3, verbose=0)
 
 
 def test_what_cannot_be_cut_into_stretches_is_named():

@@ -268,3 +268,20 @@ def test_a_model_ignores_the_class_that_its_loss_ignores(reduction):
     expected = loss(y, model.predict(x))
     assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-6)
     assert model.train_on_batch(x, y) == pytest.approx(expected, rel=1e-6)
+
+
+def test_losses_of_several_outputs_do_not_depend_on_the_size_of_batches():
+    """To 1e-6: each output's loss is a mean over its own rows, which differ in number from batch to batch."""
+    rng, x = np.random.default_rng(0), recurra.Input((None, 2))
+    steps = recurra.LSTM(3, return_sequences=True, seed=1, kernel_regularizer="l2")(x)
+    last = recurra.Dense(1, seed=3)(recurra.LSTM(2, seed=2)(steps))
+    model = recurra.Model(x, {"steps": recurra.Dense(1, seed=4)(steps), "last": last})
+    model.compile("sgd", "mse", loss_weights={"last": 2.0}, metrics={"last": "mse"})
+    given, y = rng.normal(size=(6, 5, 2)), {"steps": rng.normal(size=(6, 5, 1)), "last": rng.normal(size=(6, 1))}
+    options = {"lengths": [5, 1, 2, 3, 1, 1], "verbose": 0, "return_dict": True}
+    whole, cut = (model.evaluate(given, y, batch_size=size, **options) for size in (6, 2))
+    assert cut == pytest.approx(whole, rel=1e-6)
+    penalty = model._penalty()
+    assert penalty > 0
+    assert cut["loss"] == pytest.approx(cut["steps_loss"] + 2.0 * cut["last_loss"] + penalty, rel=1e-6)
+    assert cut["last_loss"] == pytest.approx(cut["last_mse"] if "last_mse" in cut else cut["last_mean_squared_error"])

@@ -195,6 +195,7 @@ class RunningLogs(Mapping[str, float]):
         """Forget all batches."""
         self.weight = 0
         self.totals = [0.0] * (1 + len(self._losses))
+        self.rows = [0] * len(self._losses)
         for metric in self._metrics.values():
             metric.reset_state()
 
@@ -202,18 +203,28 @@ class RunningLogs(Mapping[str, float]):
         self, total: float, values: Sequence[float], batch: Batch, outputs: list[Array], lengths: list[Any]
     ) -> None:
         """Take in a batch: mean losses, targets and outputs."""
-        sequences = self.objective.losses[0].sequences  # means over samples rather than steps
-        weight = len(outputs[0]) if sequences else counted_rows(outputs[0], lengths[0])
+        weight = _rows(self.objective.losses[0], outputs[0], lengths[0])
         self.weight += weight
-        self.totals[0] += total * weight
-        for index in range(len(self._losses)):
-            self.totals[index + 1] += values[index] * weight
+        if self._losses:
+            self._add_each(total, values, outputs, lengths)
+        else:
+            self.totals[0] += total * weight
         if not self._metrics:
             return
         for output, (plain, weighted) in enumerate(zip(self.objective.metrics, self.objective.weighted, strict=True)):
             for metrics, factors in ((plain, None), (weighted, batch.weights[output])):
                 if metrics:
                     update_all(metrics, batch.y[output], outputs[output], factors, lengths[output])
+
+    def _add_each(self, total: float, values: Sequence[float], outputs: list[Array], lengths: list[Any]) -> None:
+        """Add up the losses of several outputs, each over its own rows, and what the total has beyond them."""
+        for index, (loss, y, steps) in enumerate(zip(self.objective.losses, outputs, lengths, strict=True)):
+            rows = _rows(loss, y, steps)
+            self.rows[index] += rows
+            self.totals[index + 1] += values[index] * rows
+        penalty = total - self.objective.total(values)
+        if math.isfinite(penalty):
+            self.totals[0] += penalty * _rows(self.objective.losses[0], outputs[0], lengths[0])
 
     def fail(self, loss: float) -> None:
         """Show a loss that is not finite from now on."""
@@ -222,19 +233,22 @@ class RunningLogs(Mapping[str, float]):
     def get_state(self) -> dict[str, Any]:
         """Return the sums so far, for a run that is saved within an epoch."""
         metrics = [_remembered(metric) for metric in self._metrics.values()]
-        return {"weight": self.weight, "totals": self.totals, "metrics": metrics}
+        return {"weight": self.weight, "totals": self.totals, "rows": self.rows, "metrics": metrics}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what `get_state` returned."""
-        self.weight, self.totals = state["weight"], state["totals"]
+        self.weight, self.totals, self.rows = state["weight"], state["totals"], state["rows"]
         for metric, remembered in zip(self._metrics.values(), state["metrics"], strict=True):
             _remember(metric, remembered)
 
     def __getitem__(self, name: str) -> float:
         if name == "loss":
-            return self.totals[0] / self.weight if self.weight else math.nan
+            means = [total / max(rows, 1) for total, rows in zip(self.totals[1:], self.rows, strict=True)]
+            beyond = self.objective.total(means) if means else 0.0
+            return self.totals[0] / max(self.weight, 1) + beyond if self.weight or any(self.rows) else math.nan
         if name in self._losses:
-            return self.totals[1 + self._losses.index(name)] / self.weight if self.weight else math.nan
+            index = self._losses.index(name)
+            return self.totals[1 + index] / self.rows[index] if self.rows[index] else math.nan
         return number_of(self._metrics[name])
 
     def __iter__(self) -> Iterator[str]:
@@ -265,6 +279,11 @@ def _remember(metric: Any, state: dict[str, Any]) -> None:
             _remember(inner, value)
         else:
             setattr(metric, name, value)
+
+
+def _rows(loss: Loss, y_pred: Array, lengths: Array | None) -> int:
+    """Return how many rows a mean loss is over: steps, or samples where the loss is of sequences."""
+    return len(y_pred) if loss.sequences else counted_rows(y_pred, lengths)
 
 
 def counted_rows(y_pred: Array, lengths: Array | None) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from recurra import _errors, _random
 from recurra.training import checking
 from recurra.training.data import INFERENCE_BATCH
@@ -52,6 +54,17 @@ def _noted(number: int, epoch: int) -> Iterator[None]:
         raise
 
 
+def _resets(given: Any, rows: int) -> Any:
+    """Return which rows of a batch begin anew as an array, None for all."""
+    if given is None:
+        return None
+    array = np.asarray(given)
+    if array.dtype != bool or array.shape != (rows,):
+        got = f"{array.dtype.name} of shape {array.shape}"
+        raise _errors.bad_value("resets", f"a truth value for each of {rows} samples, or None", got)
+    return array
+
+
 class ArraySource:
     """Samples in memory, each once an epoch."""
 
@@ -88,7 +101,7 @@ class DatasetSource:
             with _noted(number, epoch):
                 batch = self.check(self.dataset[number])
                 if self.carries and hasattr(self.dataset, "resets"):
-                    batch = batch._replace(resets=self.dataset.resets(number))
+                    batch = batch._replace(resets=_resets(self.dataset.resets(number), batch.rows))
             yield batch
         if hasattr(self.dataset, "on_epoch_end"):
             self.dataset.on_epoch_end()
@@ -229,7 +242,13 @@ class Request:
         for loss in self.model._objective.losses:
             if loss.sequences:
                 raise _errors.bad_value("tbptt", f"none with {loss.name}", f"{length}", "it looks at whole sequences")
-        time = max(a.shape[1] for a in source.samples.x) if isinstance(source, ArraySource) else None
+        time = None
+        if isinstance(source, ArraySource):
+            inputs = source.samples.x
+            time = max(a.shape[1] if a.ndim > 1 else 0 for a in inputs)
+            if any(len(shape) < 3 or shape[1] != time for shape in self.model._target_shapes(inputs)):
+                hint = "return_sequences=True in all recurrent layers, and targets per step"
+                raise _errors.bad_value("tbptt", "a model with outputs per time step", "other outputs", hint)
         return StretchedSource(source, length, time)
 
     def validation(self, data: Any, batch_size: int | None) -> Source:
