@@ -1,5 +1,6 @@
 """What someone who comes from Keras tries first: it works, or a message says what to do."""
 
+import io
 import re
 
 import numpy as np
@@ -236,3 +237,113 @@ def test_logs_with_weights_are_those_of_keras(kind, monkeypatch):
     assert set(logs[0]) == set(logs[1])
     for name, values in logs[1].items():
         np.testing.assert_allclose(logs[0][name], values, atol=2e-5, err_msg=name)
+
+
+def translator(**options):
+    model = recurra.Seq2Seq(
+        recurra.GRU(4, return_sequences=True, return_state=True),
+        recurra.GRU(4, return_sequences=True),
+        recurra.Dense(6, activation="softmax"),
+        **options,
+    )
+    model.compile("sgd")
+    return model
+
+
+def test_a_translator_makes_the_decoders_input_of_its_targets_which_must_end():
+    source, target = np.zeros((5, 4, 3)), np.full((5, 4), 3)
+    with pytest.raises(
+        ValueError, match=r"^x: expected the source alone, got source and target; fit\(source, target\)"
+    ):
+        translator().fit([source, target], target, verbose=0)
+    with pytest.raises(ValueError, match=r"^y: expected targets that end in 2, got none that does; append end_token"):
+        translator().fit(source, target, verbose=0)
+    translator(end_token=3).fit(source, target, verbose=0)
+    target[0, -1] = 2
+    translator().fit((source, np.full(5, 4)), target, verbose=0)
+
+
+def test_one_callback_may_come_alone():
+    x, y = samples(2)
+    stopping = recurra.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9)
+    assert len(classifier(1).fit(x, y, epochs=5, callbacks=stopping, verbose=0).history["loss"]) == 2
+    with pytest.raises(TypeError, match=r"^callbacks: expected a list of Callback objects, got 3"):
+        classifier(1).fit(x, y, callbacks=3)
+
+
+@pytest.mark.parametrize(("argument", "meant"), [("lr", "learning_rate"), ("eps", "epsilon"), ("beta1", "beta_1")])
+def test_an_optimizers_argument_of_another_name_is_pointed_out(argument, meant):
+    with pytest.raises(
+        TypeError, match=rf"^Adam: expected arguments among .*, got {argument}=; did you mean {meant}\?$"
+    ):
+        recurra.optimizers.Adam(**{argument: 0.1})
+
+
+def test_a_function_of_activations_stands_for_its_name():
+    assert recurra.LSTM(2, activation=recurra.activations.relu).get_config()["activation"] == "relu"
+    assert recurra.Dense(2, activation=recurra.activations.leaky_relu).activation == recurra.activations.leaky_relu()
+
+
+# Runs that are gone on with
+
+
+def test_a_finished_run_says_that_nothing_is_left(tmp_path, capsys):
+    x, y = samples(2)
+    classifier(1).fit(x, y, epochs=4, verbose=0, resume=tmp_path)
+    assert not capsys.readouterr().out
+    classifier(1).fit(x, y, epochs=4, resume=tmp_path)
+    assert capsys.readouterr().out == f"{tmp_path}: finished after epoch 4 of 4, nothing left to train\n"
+
+
+def test_an_interrupt_says_where_the_run_is_saved(tmp_path):
+    class Stop(recurra.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    x, y = samples(2)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        classifier(1).fit(x, y, epochs=4, verbose=0, resume=tmp_path, callbacks=[Stop()])
+    (note,) = caught.value.__notes__
+    assert re.fullmatch(
+        rf"{re.escape(str(tmp_path))}: the run is saved after [12] epochs; the same call goes on .*", note
+    )
+
+
+def test_another_learning_rate_does_not_pass_unnoticed(tmp_path, recwarn):
+    x, y = samples(2)
+    first = classifier(1)
+    halved = recurra.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    first.fit(x, y, epochs=1, verbose=0, resume=tmp_path, callbacks=[halved])
+    first.fit(x, y, epochs=2, verbose=0, resume=tmp_path, callbacks=[halved])
+    classifier(1).fit(x, y, epochs=3, verbose=0, resume=tmp_path, callbacks=[halved])
+    assert not recwarn
+    other = classifier(1)
+    other.optimizer.learning_rate = 0.5
+    with pytest.warns(
+        UserWarning, match=r"resume: expected learning_rate 0\.01, .* got 0\.5; it goes on with 0\.00125"
+    ):
+        other.fit(x, y, epochs=4, verbose=0, resume=tmp_path)
+
+
+NUMBERS = ["loss 1.103", "accuracy 0.3269", "val_loss 1.103", "val_accuracy 0.3269"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (120, ["========== 9/9", *NUMBERS, "1 ms/step", "1 s"]),
+        (105, ["9/9", *NUMBERS, "1 ms/step", "1 s"]),
+        (90, ["9/9", *NUMBERS, "1 s"]),
+        (82, [*NUMBERS, "1 s"]),
+        (80, [*NUMBERS, "1 s"]),
+        (76, NUMBERS),
+        (60, [*NUMBERS[:3], "1 s"]),
+    ],
+)
+def test_the_last_line_of_an_epoch_drops_counts_and_times_before_metrics(columns, shown, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    bar = recurra.callbacks.ProgressBar(live=True, stream=io.StringIO())
+    bar.set_params({"epochs": 3, "steps": 9})
+    bar._epoch, bar._step, bar._steps = 1, 9, 9
+    assert bar._finished(NUMBERS, ["1 ms/step", "1 s"]) == shown

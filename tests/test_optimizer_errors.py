@@ -46,7 +46,11 @@ WRONG = [
         ValueError,
         "gradient_accumulation_steps: expected an integer from 2 to",
     ),
-    (lambda: optimizers.SGD(clip_norm=1.0), TypeError, "unexpected keyword argument 'clip_norm'"),
+    (
+        lambda: optimizers.SGD(clip_norm=1.0),
+        TypeError,
+        "SGD: expected arguments among .*, got clip_norm=; did you mean clipnorm",
+    ),
     (lambda: optimizers.RMSprop(rho=1.0), ValueError, "rho: expected a rate from 0 to below 1, got 1.0"),
     (lambda: optimizers.RMSprop(epsilon=-1.0), ValueError, "epsilon: expected a number of at least 0, got -1.0"),
     (lambda: optimizers.RMSprop(centered=None), TypeError, "centered: expected True or False, got None"),

@@ -89,7 +89,7 @@ def test_a_terminal_shows_one_line_per_epoch_that_neither_wraps_nor_leaves_remai
     assert len(states) > 6  # it was updated
     assert [line[:9] for line in final] == ["saved epo", "Epoch 1/2", "Epoch 2/2", ""]
     assert final[0] == "saved epoch 0"
-    assert re.search(r"^Epoch 2/2 (━* )? *8/8  loss [\d.e-]+", final[2])
+    assert re.search(r"^Epoch 2/2 ((━* )? *8/8  )?loss [\d.e-]+", final[2])
     if columns >= 120:
         assert re.search(r" 8/8  loss \S+  mae \S+  accuracy \S+  val_loss \S+  val_mae \S+  val_acc", final[2])
     if columns >= 60:

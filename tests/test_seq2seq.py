@@ -367,7 +367,7 @@ MISTAKES = [
     (lambda: seq2seq(end_token=V), f"end_token: expected an integer from 0 to {V - 1}, got {V}"),
     (lambda: fitted().fit(SOURCE, np.full((4, 5), V), verbose=0), f"y: expected tokens from 0 to {V - 1}, got {V}"),
     (lambda: fitted().fit(SOURCE, np.ones((4, 5)), verbose=0), "y: expected integers, got float64"),
-    (lambda: fitted().fit(SOURCE, np.ones((3, 5), int), verbose=0), "x: expected 4 samples in every input, got 3 in"),
+    (lambda: fitted().fit(SOURCE, np.full((3, 5), 2), verbose=0), "x: expected 4 samples in every input, got 3 in"),
     (lambda: fitted().predict(SOURCE), "x: expected a dictionary of source and target, got sources alone; model.gen"),
     (lambda: fitted().generate(SOURCE, num_beams=0), "num_beams: expected an integer from 1"),
     (lambda: fitted().generate(SOURCE[0]), "x: expected shape (batch, time, features), got (6, 3)"),

@@ -72,6 +72,9 @@ def resolve(argument: str, value: object) -> Activation:
         return _filled(argument, value, [])
     if isinstance(value, dict):
         return _from_dict(argument, value)
+    name = getattr(value, "__name__", "")
+    if name in FORMULAS and globals().get(name) is value:  # a function of this module: its defaults
+        return _filled(argument, name, [])
     if isinstance(value, tuple | list) and value:
         numbers = list(value[1:])
         spare = len(_row(argument, value[0]).defaults)

@@ -47,7 +47,7 @@ class CallbackList:
     """
 
     def __init__(self, callbacks: Iterable[Callback], model: Trainer, params: dict[str, Any]) -> None:
-        self.callbacks = list(callbacks)
+        self.callbacks = self.as_list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise _errors.bad_type("callbacks", "Callback objects", callback)
@@ -60,6 +60,15 @@ class CallbackList:
 
         self.ends_at_nan = any(isinstance(callback, TerminateOnNaN) for callback in self.callbacks)
         self._wanting: dict[str, list[Callback]] = {}
+
+    @staticmethod
+    def as_list(callbacks: Any) -> list[Callback]:
+        """Return callbacks as a list; one alone is a list of itself."""
+        if isinstance(callbacks, Callback):
+            return [callbacks]
+        if callbacks is not None and not hasattr(callbacks, "__iter__"):
+            raise _errors.bad_type("callbacks", "a list of Callback objects", callbacks)
+        return list(callbacks or ())
 
     def wanting(self, hook: str) -> list[Callback]:
         """Return the callbacks that override a hook."""

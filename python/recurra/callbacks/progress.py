@@ -34,8 +34,8 @@ class ProgressBar(Callback):
     Notes
     -----
     A line that is too long for the terminal loses first the bar's length, then the bar, the speed, metrics from the
-    last on, and losses. Where the number of steps is not known the first epoch shows how many there were, and how
-    long they took.
+    last on, and losses; an epoch's last line loses the count of steps and the time before any metric. Where the number
+    of steps is not known the first epoch shows how many there were, and how long they took.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class ProgressBar(Callback):
         if self.notebook is not None:
             self.notebook.finish(self._title() + "  " + "  ".join(parts))
         elif self.live:
-            self._rewrite(self._fitting([_BAR, _SHORT_BAR, 0], _numbers(logs), parts[-2:]))
+            self._rewrite(self._finished(_numbers(logs), parts[-2:]))
             self.close()
         else:
             self._write(f"{self._title()}  " + "  ".join(parts) + "\n")
@@ -156,6 +156,17 @@ class ProgressBar(Callback):
             if len("  ".join(parts)) <= room:
                 return parts
         return [self._bar(0)]
+
+    def _finished(self, numbers: list[str], times: list[str]) -> list[str]:
+        """Return the parts of an epoch's last line: all the numbers, and of the rest what finds room."""
+        room = self._width() - len(self._title()) - 1
+        wanted = [[self._bar(size), *numbers, *times] for size in (_BAR, _SHORT_BAR, 0)]
+        wanted += [[self._bar(0), *numbers, times[1]], [*numbers, times[1]], numbers]
+        fitting = [parts for parts in wanted if parts and len("  ".join(parts)) <= room]
+        while not fitting and len(numbers) > 1:
+            numbers = _without_one(numbers)
+            fitting = [parts for parts in ([*numbers, times[1]], numbers) if len("  ".join(parts)) <= room]
+        return fitting[0] if fitting else [self._bar(0)]
 
     def _width(self) -> int:
         """Return how many characters fit in a line without the cursor's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recurra import _errors, constraints, initializers, regularizers
+from recurra import _errors, activations, constraints, initializers, regularizers
 
 _KINDS: dict[str, Any] = {
     "initializer": initializers,
@@ -33,9 +33,15 @@ def resolved(arguments: dict[str, Any]) -> dict[str, Any]:
 def serialized(options: dict[str, Any]) -> dict[str, Any]:
     """Return what `resolved` returned as `get_config` writes it; other arguments stay as they are."""
     return {
-        name: _KINDS[_kind(name)].serialize(value) if _kind(name) in _KINDS and value is not None else value
+        name: _KINDS[_kind(name)].serialize(value) if _kind(name) in _KINDS and value is not None else _named(value)
         for name, value in options.items()
     }
+
+
+def _named(value: Any) -> Any:
+    """Return the name of a function of `recurra.activations`; other values as they are."""
+    name = getattr(value, "__name__", None)
+    return name if name in activations.FORMULAS and getattr(activations, name) is value else value
 
 
 def of_weight(options: dict[str, Any], prefix: str) -> dict[str, Any]:

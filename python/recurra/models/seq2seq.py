@@ -9,7 +9,7 @@ import numpy as np
 from recurra import _errors
 from recurra.models.bridge import Bridge, start_groups
 from recurra.models.model import Model
-from recurra.models.translation import Translation
+from recurra.models.translation import Translation, check_pair, check_tokens
 
 if TYPE_CHECKING:
     from typing import Self
@@ -254,14 +254,14 @@ class Seq2Seq(Translation, Model):
             raise _errors.bad_type(argument, "a list of source and target", x)
         source, target = x
         self._check_source(source, f"{argument}[0]")
-        _check_tokens(f"{argument}[1]", target, self.vocabulary)
+        check_tokens(f"{argument}[1]", target, self.vocabulary)
         if len(source) != len(target):
             raise _errors.bad_value(f"{argument}[1]", f"{len(source)} samples, as the source has", f"{len(target)}")
         self.ensure_built([source.shape, target.shape])
 
     def _check_source(self, source: Any, argument: str) -> None:
         if self.source_embedding is not None:
-            _check_tokens(argument, source, self.source_embedding.input_dim)
+            check_tokens(argument, source, self.source_embedding.input_dim)
         else:
             _errors.check_array(argument, source, self.dtype, ("batch", "time", "features"), (None,) * 3)
 
@@ -310,7 +310,7 @@ class Seq2Seq(Translation, Model):
         if is_ragged(y):
             y, own = pad(y, argument="y")
         y = np.asarray(y)
-        _check_tokens("y", y, self.vocabulary)
+        check_pair(x, y, self.end_token, self.vocabulary)
         ends = y == self.end_token
         counted = np.where(ends.any(axis=1), ends.argmax(axis=1) + 1, y.shape[1])
         before = np.full_like(y, self.start_token)
@@ -384,11 +384,3 @@ def _check_part(part: str, layer: Any, dtype: np.dtype[Any]) -> None:
         raise _errors.bad_type(part, "an Embedding or None", layer)
     if layer.dtype != dtype:
         raise _errors.bad_value(part, f"dtype {dtype.name}, as the encoder", layer.dtype.name)
-
-
-def _check_tokens(argument: str, tokens: Any, count: int) -> None:
-    _errors.check_integers(argument, tokens)
-    _errors.check_shape(argument, tokens.shape, ("batch", "time"), (None, None))
-    if tokens.size and not (tokens.min() >= 0 and tokens.max() < count):
-        wrong = tokens[(tokens < 0) | (tokens >= count)][0]
-        raise _errors.bad_value(argument, f"tokens from 0 to {count - 1}", f"{wrong}")

@@ -234,3 +234,24 @@ class Decoding:
             return
         rows = (np.arange(self.batch)[:, None] * self.beams + parents).reshape(-1)
         self._set([state[rows] for part in self.parts for state in part.get()])
+
+
+def check_tokens(argument: str, tokens: Any, count: int) -> None:
+    """Raise unless tokens are integers (batch, time) below a count."""
+    _errors.check_integers(argument, tokens)
+    _errors.check_shape(argument, tokens.shape, ("batch", "time"), (None, None))
+    if tokens.size and not (tokens.min() >= 0 and tokens.max() < count):
+        wrong = tokens[(tokens < 0) | (tokens >= count)][0]
+        raise _errors.bad_value(argument, f"tokens from 0 to {count - 1}", f"{wrong}")
+
+
+def check_pair(x: Any, y: Array, end: int, count: int) -> None:
+    """Raise unless a source alone comes with targets that end."""
+    several = isinstance(x, list | tuple) and len(x) == 2 != len(y)
+    if several and all(hasattr(part, "__len__") and len(part) == len(y) for part in x) and np.ndim(x[1][0]):
+        hint = "fit(source, target): what the decoder reads is made of the targets"
+        raise _errors.bad_value("x", "the source alone", "source and target", hint)
+    check_tokens("y", y, count)
+    if y.size and not (y == end).any():
+        hint = "append end_token to each target, or name yours: Seq2Seq(..., end_token=)"
+        raise _errors.bad_value("y", f"targets that end in {end}", "none that does", hint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _LARGEST = float(np.finfo(np.float64).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
+_OTHER_NAMES = {"lr": "learning_rate", "eps": "epsilon", "betas": "beta_1", "decay": "weight_decay"}
 AVERAGE, ACCUMULATED = "average", "accumulated_gradients"  # slots that are no rule's
 
 
@@ -55,7 +58,10 @@ class Settings:
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
         gradient_accumulation_steps: int | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise _unknown(type(self), next(iter(unknown)))
         self._schedule: LearningRateSchedule | None = None
         self._rate = 0.0
         self.learning_rate = deserialize(learning_rate) if isinstance(learning_rate, dict) else learning_rate
@@ -189,6 +195,15 @@ class Settings:
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Return a new optimizer made with the arguments that `get_config` returned."""
         return cls(**config)
+
+
+def _unknown(optimizer: type[Any], argument: str) -> TypeError:
+    """Return the error about an argument that an optimizer does not have."""
+    known = [name for name in inspect.signature(optimizer).parameters if name != "options"]
+    known += [name for name in Options.__annotations__ if name not in known]
+    meant = _OTHER_NAMES.get(argument) or next(iter(difflib.get_close_matches(argument, known, 1)), "")
+    hint = f"did you mean {meant}?" if meant in known else ""
+    return _errors.bad_type(optimizer.__name__, f"arguments among {', '.join(known)}", f"{argument}=", hint)
 
 
 def _optional(argument: str, value: float | None, low: float) -> float | None:

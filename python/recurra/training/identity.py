@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from recurra import _errors
@@ -91,6 +92,20 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
     """Return what an optimizer remembers besides its slots; its learning rate, if that is a number."""
     rate = optimizer.get_config().get("learning_rate")
     return {"state": optimizer.get_state(), "learning_rate": None if isinstance(rate, dict) else rate}
+
+
+def first_rate(state: dict[str, Any] | None, optimizer: Optimizer, folder: str) -> float | None:
+    """Return the learning rate with which a run began, None for a schedule; warn if another is given to go on with."""
+    rate: float | None = optimizer_state(optimizer)["learning_rate"]
+    if state is None:
+        return rate
+    first: float | None = state.get("first_rate")
+    last = state["optimizer"]["learning_rate"]
+    if None not in (rate, first) and rate not in (first, last):  # the optimizer that was interrupted has the last
+        hint = f"it goes on with {last}; take another folder for another run"
+        expected = f"learning_rate {first}, as in the run in {folder!r}"
+        warnings.warn(_errors.message("resume", expected, f"{rate}", hint), stacklevel=4)
+    return first
 
 
 def set_optimizer_state(optimizer: Optimizer, state: dict[str, Any]) -> None:

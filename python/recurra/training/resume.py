@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors
 from recurra.callbacks.backup_and_restore import BackupAndRestore
+from recurra.callbacks.progress import say
 from recurra.training import identity, snapshot
 from recurra.training.objective import RunningLogs
 
@@ -134,6 +135,8 @@ class Run:
         self.carry: Carry | None = None
         self._active = False  # between the restoration and on_train_end
         self._unsaved, self._saved_at = 0, time.monotonic()
+        self._saved: tuple[int, int] | None = None  # epochs and batches of the state in the folder
+        self._first_rate: float | None = None
         self._state, final = states
         self._data: dict[str, Any] = {}
         self._identity: dict[str, Any] | None = None  # made once the model is built
@@ -147,16 +150,20 @@ class Run:
             model.build(last["input_shape"])
             identity.compare(last["identity"], identity.describe(model, data), backup.backup_dir)
         self._data = data
+        self._first_rate = identity.first_rate(last, model._optimizer, backup.backup_dir)
         ended = final is not None and (final["stop_training"] or plan.epochs.stop <= final["epochs"])
         self._final = final if ended else None
         if last is not None and self._final is None:
             self._state = last
 
-    def adopt_final(self) -> bool:
+    def adopt_final(self, talks: bool = False) -> bool:
         """Take on the end of a run that is finished, and return whether it is."""
         if self.backup is None or self._final is None:
             return False
         self._apply(self._final)
+        if talks:
+            place = f"finished after epoch {self.epoch} of {self.plan.epochs.stop}"
+            say(f"{self.backup.backup_dir}: {place}, nothing left to train")
         return True
 
     # What the loop tells
@@ -216,12 +223,18 @@ class Run:
             return
         # a hook that raised was called for the other callbacks as well; one that was interrupted was not
         called = self.callbacks.complete and self.owed == self.callbacks.last
-        if self.owed is not None and not called:
-            return
         try:
-            self.save()
+            if self.owed is None or called:
+                self.save()
         except (OSError, TypeError) as second:
             error.add_note(f"and the run could not be saved: {second}")
+            return
+        if isinstance(error, KeyboardInterrupt) and self._saved is not None and self.backup is not None:
+            epoch, batch = self._saved
+            place = f"{epoch} epochs" + (f" and {batch} batches" if batch else "")
+            error.add_note(
+                f"{self.backup.backup_dir}: the run is saved after {place}; the same call goes on from there"
+            )
 
     # Saving
 
@@ -237,6 +250,7 @@ class Run:
         assert self.backup is not None
         snapshot.write(self.backup.backup_dir, snapshot.STATE, self._describe(), self.backup.double_checkpoint)
         self._unsaved, self._saved_at = 0, time.monotonic()
+        self._saved = self.epoch, self.batch
 
     def _describe(self) -> dict[str, Any]:
         """Return the state, see `snapshot.pack`."""
@@ -257,6 +271,7 @@ class Run:
             "parameters": model._theta,
             "slots": dict(optimizer.slots),
             "optimizer": identity.optimizer_state(optimizer),
+            "first_rate": self._first_rate,
             "logs": self.logs.get_state() if within else None,
             "carry": self.carry.get_state() if within and self.carry is not None else None,
             "callbacks": [[type(one).__name__, one.get_state()] for one in self.callbacks.callbacks],

@@ -80,7 +80,7 @@ class Trainer(Stored):
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: Any = "auto",
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
@@ -112,7 +112,7 @@ class Trainer(Stored):
             Number of the epoch to stop at.
         verbose : {"auto", 0, 1, 2}, default "auto"
             1 or "auto": an updating line per epoch on a terminal, else plain lines; 2: plain lines; 0: nothing.
-        callbacks : iterable of Callback, optional
+        callbacks : Callback or iterable of such, optional
             Called in order, before `History` and the progress bar.
         validation_split : float, default 0.0
             Share of the samples, from their end and before shuffling, to validate on after each epoch.
@@ -176,7 +176,7 @@ class Trainer(Stored):
         from recurra.training import resume as resuming
 
         self._require_compiled()
-        given = list(callbacks or ())
+        given = CallbackList.as_list(callbacks)
         backup = resuming.backup_of(resume, given)
         states = resuming.saved_states(backup)
         last = _errors.check_integer("epochs", epochs, 0)
@@ -200,7 +200,7 @@ class Trainer(Stored):
         with self._exclusively():
             course = resuming.Run(self, listed, loop.Plan(planned, seed, freq), data, backup, states)
             self.history = history
-            if not course.adopt_final():
+            if not course.adopt_final(bar is not None):
                 loop.run(course, source, validation)
         return history
 
