@@ -41,6 +41,11 @@ def test_compile_takes_its_arguments_in_keras_order():
     assert [metric.name for metric in model.metrics] == ["mae", "mse"]
 
 
+def test_metrics_may_come_as_a_list_for_each_output_where_there_is_one():
+    x, y = samples(2)
+    assert list(classifier(1, loss="mse", metrics=[["mae"]]).fit(x, y, verbose=0).history) == ["loss", "mae"]
+
+
 def test_metrics_in_the_place_of_loss_weights_are_pointed_out_at_once():
     with pytest.raises(TypeError, match=r"loss_weights: expected numbers, got \['mae'\]; .* metrics=\['mae'\]"):
         recurra.Sequential([recurra.Dense(1)]).compile("sgd", "mse", ["mae"])
@@ -205,7 +210,7 @@ def test_targets_beside_batches_are_refused():
         classifier(1).fit(data, y)
 
 
-@pytest.mark.parametrize("kind", [list, np.array])
+@pytest.mark.parametrize("kind", [list, np.array, lambda labels: np.array(labels, object)])
 def test_labels_that_are_text_are_refused_with_advice(kind):
     x, y = samples(2)
     with pytest.raises(TypeError, match=r"^y: expected numbers, got text; number the classes"):

@@ -173,6 +173,8 @@ def _check_not_text(argument: str, target: Any) -> None:
     first = target
     while isinstance(first, list | tuple) and first:
         first = first[0]
+    if isinstance(first, np.ndarray) and first.dtype == object and first.size:
+        first = first.flat[0]
     if isinstance(first, str | bytes) or getattr(first, "dtype", np.dtype(float)).kind in "SU":
         hint = "number the classes: classes, y = numpy.unique(y, return_inverse=True)"
         raise _errors.bad_type(argument, "numbers", "text", hint)

@@ -134,6 +134,8 @@ class Compiled:
         """Return the metrics of each output; a flat list is for all of them."""
         from recurra.training.measures import for_loss
 
+        if isinstance(given, list) and given and isinstance(given[0], list):
+            given = _alone(given, names)
         if isinstance(given, dict) or (len(names) > 1 and any(isinstance(one, list) for one in given)):
             chosen = for_each(argument, given, names)
         else:
