@@ -9,6 +9,7 @@ import pytest
 
 import recurra
 from recurra import layers, optimizers
+from recurra.training.interrupt import Guard
 
 RNG = np.random.default_rng(0)
 WORDS = RNG.integers(0, 30, (12, 4, 5))
@@ -224,6 +225,39 @@ def interrupted(call, delay):
     finally:
         signal.signal(signal.SIGALRM, before)
     return False
+
+
+@pytest.mark.parametrize("place", ["inside", "after"])
+def test_an_interrupt_is_held_back_until_a_step_is_whole(place):
+    """Also in a training that a callback of another one starts, and in one after a training whose end was cut off."""
+
+    class Interrupted(optimizers.SGD):
+        def update(self, parameters, gradients, slots):
+            os.kill(os.getpid(), signal.SIGINT)
+            super().update(parameters, gradients, slots)
+
+    model = recurra.Sequential([recurra.Embedding(30, 3, seed=1), recurra.Dense(2, seed=3)])
+    model.compile(Interrupted(0.1), "mse")
+    twin = model.clone()
+    twin.compile(optimizers.SGD(0.1), "mse")
+    twin.train_on_batch(WORDS[0], STEPS[0])
+    outer = model_of_words()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        if place == "inside":
+            start = recurra.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: model.train_on_batch(WORDS[0], STEPS[0])
+            )
+            with pytest.raises(KeyboardInterrupt):
+                outer.fit(WORDS[0], STEPS[0], verbose=0, callbacks=[start])
+        else:
+            signal.signal(signal.SIGINT, Guard()._handle)  # as an interrupt at the beginning of __exit__ leaves it
+            with pytest.raises(KeyboardInterrupt):
+                model.train_on_batch(WORDS[0], STEPS[0])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    np.testing.assert_array_equal(model.flat_parameters, twin.flat_parameters)
+    assert model.optimizer.iterations == 1
 
 
 # Threads

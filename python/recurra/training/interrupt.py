@@ -17,7 +17,8 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self._held = self._pending = self._installed = False
+        self._held = self._pending = False
+        self._before: Any = None  # the handler whose place this one takes
 
     def hold(self) -> None:
         """Keep an interrupt for later from here on."""
@@ -36,14 +37,16 @@ class Guard:
         self._pending = True
 
     def __enter__(self) -> Guard:
-        ours = threading.current_thread() is threading.main_thread()
-        if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._handle)
-            self._installed = True
+        if threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGINT)
+            # another guard's: of a training that has called this one, or whose end an interrupt cut off
+            if before is signal.default_int_handler or isinstance(getattr(before, "__self__", None), Guard):
+                self._before = before
+                signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
