@@ -197,6 +197,29 @@ def test_a_stream_of_batches_carries_states_over_and_resets_rows():
     np.testing.assert_array_equal(as_stream, by_stretches)
 
 
+@pytest.mark.parametrize("kind", ["numbered", "iterable"])
+def test_stateful_batches_go_on_within_an_epoch_where_nothing_says_otherwise(kind):
+    long, targets = RNG.normal(size=(4, 12, 3)), RNG.normal(size=(4, 12, 2))
+    parts = [(long[:, i : i + 3], targets[:, i : i + 3]) for i in range(0, 12, 3)]
+
+    class Numbered(Batches):
+        stateful = True
+
+        def __init__(self):
+            super().__init__(X, Y, 4)
+            self.parts = parts
+
+    class Iterable:
+        stateful = True
+
+        def __iter__(self):
+            return iter(parts)
+
+    found = trained(Numbered() if kind == "numbered" else Iterable(), sequences=True, outputs=2)
+    by_stretches = trained(long, targets, sequences=True, outputs=2, tbptt=3, shuffle=False)
+    np.testing.assert_array_equal(found, by_stretches)
+
+
 def test_regularizers_and_constraints_act_in_training():
     class Shrink:
         def vjp(self, w):

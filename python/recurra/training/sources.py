@@ -54,6 +54,11 @@ def _noted(number: int, epoch: int) -> Iterator[None]:
         raise
 
 
+def _continued(batch: Batch) -> Batch:
+    """Return a batch whose rows all go on from those of the batch before."""
+    return batch._replace(resets=np.zeros(batch.rows, bool))
+
+
 def _resets(given: Any, rows: int) -> Any:
     """Return which rows of a batch begin anew as an array, None for all."""
     if given is None:
@@ -102,6 +107,8 @@ class DatasetSource:
                 batch = self.check(self.dataset[number])
                 if self.carries and hasattr(self.dataset, "resets"):
                     batch = batch._replace(resets=_resets(self.dataset.resets(number), batch.rows))
+                elif self.carries and number:
+                    batch = _continued(batch)
             yield batch
         if hasattr(self.dataset, "on_epoch_end"):
             self.dataset.on_epoch_end()
@@ -128,7 +135,7 @@ class IterableSource:
                 batch = None if given is _END else self.check(given)
             if batch is None:
                 break
-            yield batch
+            yield _continued(batch) if self.carries and number else batch
         if not number:
             hint = "a generator is used up after one epoch: pass steps_per_epoch, or an object that can be read again"
             raise _errors.bad_value("x", f"batches for epoch {epoch + 1}", "none", hint)
