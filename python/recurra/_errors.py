@@ -110,6 +110,8 @@ def shape_text(axes: Sequence[str], sizes: Shape) -> str:
 
 def check_array(argument: str, value: object, dtype: np.dtype[Any], axes: Sequence[str], sizes: Shape) -> Array:
     """Return ``value``, which must be an array of exactly this dtype whose axes have these names and sizes."""
+    if type(value) is np.ndarray and value.shape == sizes and value.dtype == dtype:
+        return value  # what nearly every call brings, without the words for the others
     if not isinstance(value, np.ndarray):
         raise bad_type(argument, "a NumPy array", type(value).__name__, f"wrap it: numpy.asarray(..., {dtype.name!r})")
     check_array_dtype(argument, value, dtype)
