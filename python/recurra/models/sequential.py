@@ -8,6 +8,7 @@ from recurra import _errors, _random
 from recurra.layers.base import Layer
 from recurra.layers.symbolic import SymbolicTensor
 from recurra.models.carry import run, tape
+from recurra.training.runnable import Runnable
 from recurra.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -240,10 +241,14 @@ class Sequential(Trainer):
         self, x: Array, lengths: Array | None, training: bool, seed: int, carry: Carry | None = None
     ) -> tuple[Array, Array | None]:
         """Return the output and the lengths that count in it."""
-        outputs, steps = [x], [lengths]
         for place, (layer, offset) in enumerate(zip(self.layers, self._seeds, strict=True)):
-            outputs, steps = run(layer, outputs, steps, training, _random.shifted(seed, offset), carry, place)
-        return outputs[0], steps[0]
+            drawn = _random.shifted(seed, offset)
+            if carry is None and not isinstance(layer, Runnable):
+                after = layer.compute_lengths(x, lengths)
+                x, lengths = layer._apply(x, lengths, training, drawn), after
+            else:
+                (x,), (lengths,) = run(layer, [x], [lengths], training, drawn, carry, place)
+        return x, lengths
 
     def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
         y, _, pullback = self._tape(x, lengths, training, seed)
@@ -254,20 +259,24 @@ class Sequential(Trainer):
     ) -> tuple[Array, Array | None, Pullback]:
         """Return the output, the lengths that count in it, and the pullback."""
         pullbacks: list[Pullback] = []
-        outputs, steps = [x], [lengths]
         for place, (layer, offset) in enumerate(zip(self.layers, self._seeds, strict=True)):
             drawn = _random.shifted(seed, offset)
-            outputs, steps, pullback = tape(layer, outputs, steps, training, drawn, carry, place)
+            if carry is None and not isinstance(layer, Runnable):
+                after = layer.compute_lengths(x, lengths)
+                x, pullback = layer._differentiate(x, lengths, training, drawn)
+                lengths = after
+            else:
+                (x,), (lengths,), listed = tape(layer, [x], [lengths], training, drawn, carry, place)
+                pullback = _single(listed)
             pullbacks.append(pullback)
         first = pullbacks[0]
 
         def chain(dy: Array, *, need_dx: bool = True) -> Array | None:
-            dys: list[Array] = [dy]
             for pullback in reversed(pullbacks):
-                dys = pullback(dys, need_dx=need_dx or pullback is not first)
-            return dys[0]
+                dy = pullback(dy, need_dx=need_dx or pullback is not first)
+            return dy
 
-        return outputs[0], steps[0], chain
+        return x, lengths, chain
 
     def compute_lengths(self, x: Array, lengths: Array | None) -> Array | None:
         """Return the lengths that count in the output; see `Layer.compute_lengths`."""
@@ -320,6 +329,11 @@ class Sequential(Trainer):
     def __reduce__(self) -> tuple[Any, ...]:
         name = self.name if self.named else None
         return _restore, (type(self), self.layers, name, self.input_shape), self._state()
+
+
+def _single(pullback: Pullback) -> Pullback:
+    """Return a pullback of single arrays made of one of lists."""
+    return lambda dy, *, need_dx=True: pullback([dy], need_dx=need_dx)[0]
 
 
 def _restore(cls: type[Sequential], layers: list[Layer], name: str | None, shape: Shape | None) -> Sequential:
