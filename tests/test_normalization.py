@@ -149,6 +149,7 @@ def test_a_mistake_is_named_and_changes_nothing(call, error, text):
 def test_statistics_and_outputs_equal_those_of_keras(axis):
     """Difference at most 1e-5."""
     keras = pytest.importorskip("keras")
+    pytest.importorskip("tensorflow")  # what Keras's layer needs on every backend
     x = X.astype(np.float32)
     for source in (lambda: x, lambda: (x[start : start + 8] for start in range(0, 40, 8))):
         for invert in (False, True):

@@ -23,7 +23,9 @@ def train(epochs: int, seed: int = 0, verbose: int = 0) -> float:
         parts[split] = [np.asarray(one).T for one in series], np.asarray(labels).astype(int) - 1
     model = recurra.Sequential([recurra.LSTM(64, bidirectional=True), recurra.Dropout(0.4), recurra.Dense(9)])
     loss = recurra.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(recurra.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
+    steps = -(-len(parts["train"][0]) // 16)
+    schedule = recurra.optimizers.schedules.CosineDecay(5e-3, decay_steps=epochs * steps)
+    model.compile(recurra.optimizers.Adam(schedule), loss, metrics=["accuracy"])
     model.fit(*parts["train"], batch_size=16, epochs=epochs, verbose=verbose)
     return float(model.evaluate(*parts["test"], verbose=0)[1])
 
