@@ -4,9 +4,8 @@
     python benchmarks/step.py --torch --keras
 
 The model has 10 inputs, 20 hidden units and 5 outputs, the batch 32 sequences of 30 steps; Adam, squared error. The
-step is run whole through ``fit``, and part by part as bare calls of the compiled core on the same arrays. What `fit`
-takes beyond the bare calls is Python's share. With --torch and --keras the same training in these, each in a process of
-its own.
+time inside each call of the compiled core is taken while ``fit`` runs; what is left is Python's share: gathering
+batches, checks, bookkeeping. With --torch and --keras the same training in these, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -27,17 +28,14 @@ SAMPLES, BATCH, STEPS, INPUTS, UNITS, OUTPUTS = 1024, 32, 30, 10, 20, 5
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(SAMPLES, STEPS, INPUTS)).astype(np.float32)
 Y = RNG.normal(size=(SAMPLES, OUTPUTS)).astype(np.float32)
+CALLS = {
+    "linear": "dense forward",
+    "mse": "loss",
+    "linear_backward": "dense backward",
+    "update": "optimizer",
+}
+EPOCHS = 10  # of one call of fit
 MOST = 0.25  # Python's share of a step, at the most
-
-
-def fastest(call: Callable[[], object], repeats: int) -> float:
-    """Return the shortest time of a call, in microseconds."""
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best * 1e6
 
 
 def model_of(cell: str) -> recurra.Sequential:
@@ -49,47 +47,69 @@ def model_of(cell: str) -> recurra.Sequential:
     return model
 
 
-def bare_parts(cell: str) -> dict[str, float]:
-    """Return the shortest times of the core's calls that make up a step, in microseconds."""
-    model = model_of(cell)
-    model.train_on_batch(X[:BATCH], Y[:BATCH])
-    layer, dense = model.layers
-    engine, weights, gradients = layer._engine, layer._engine_weights, layer._engine_gradients
-    w, dw = dense._views
-    x, y = X[:BATCH], Y[:BATCH]
-    hidden, _, _, _ = engine.vjp(weights, x, sequences=False, training=True, unchanged=False)
-    outputs = _core.linear(w["weight"], w["bias"], hidden)
-    dy = _core.mse(outputs, y)[1]
-    dh = _core.linear_backward(w["weight"], hidden, dy, dw["weight"], dw["bias"], True)
-    parameters, all_gradients = model._theta, model._grad
-    slots = [np.zeros_like(parameters), np.zeros_like(parameters)]
+class Parts:
+    """Time spent inside the compiled core, by what it was for."""
 
-    def forward() -> object:
-        weights[0] += 0.0  # as after an optimizer's step: packed anew
-        return engine.vjp(weights, x, sequences=False, training=True, unchanged=False)
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
 
-    def both() -> object:
-        return forward()[3].backward(dh, None, None, gradients, need_dx=False)
+    def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the call with its time added up."""
+        self.seconds[name] = 0.0
 
-    times = {"recurrent forward": fastest(forward, 3000)}
-    times["recurrent backward"] = fastest(both, 3000) - times["recurrent forward"]
-    times["dense forward"] = fastest(lambda: _core.linear(w["weight"], w["bias"], hidden), 3000)
-    times["loss"] = fastest(lambda: _core.mse(outputs, y), 3000)
-    times["dense backward"] = fastest(
-        lambda: _core.linear_backward(w["weight"], hidden, dy, dw["weight"], dw["bias"], True), 3000
-    )
-    times["optimizer"] = fastest(
-        lambda: _core.update("adam", parameters, all_gradients, slots, (0.0, 0.9, 0.999, 0.1, 0.001, 1e-7)), 3000
-    )
-    times["gathering, zeroing"] = fastest(lambda: (X.take(np.arange(BATCH), axis=0), all_gradients.fill(0.0)), 3000)
-    return times
+        def run(*arguments: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            result = call(*arguments, **options)
+            self.seconds[name] += time.perf_counter() - start
+            return result
+
+        return run
+
+    def watch(self, layer: Any) -> None:
+        """Time the calls of a recurrent layer's engine and of the functions that a step uses."""
+        engine = layer._engine
+        forward = self.timed("recurrent forward", engine.vjp)
+        self.seconds["recurrent backward"] = 0.0
+
+        def vjp(*arguments: Any, **options: Any) -> Any:
+            *made, tape = forward(*arguments, **options)
+            return *made, SimpleNamespace(backward=self.timed_backward(tape))
+
+        layer._engine = SimpleNamespace(vjp=vjp, forward=engine.forward)
+        for function, name in CALLS.items():
+            setattr(_core, function, self.timed(name, getattr(_core, function)))
+
+    def timed_backward(self, tape: Any) -> Callable[..., Any]:
+        """Return a tape's backward pass with its time added up."""
+
+        def run(*arguments: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            result = tape.backward(*arguments, **options)
+            self.seconds["recurrent backward"] += time.perf_counter() - start
+            return result
+
+        return run
 
 
-def whole(cell: str) -> float:
-    """Return the shortest time of a step through ``fit``, in microseconds."""
-    model = model_of(cell)
-    batches = SAMPLES // BATCH
-    return fastest(lambda: model.fit(X, Y, batch_size=BATCH, epochs=1, verbose=0), 60) / batches
+def profile(cell: str) -> tuple[float, dict[str, float]]:
+    """Return the time of a step, and its parts in the core, in microseconds; those of the fastest of many trainings."""
+    plain = {function: getattr(_core, function) for function in CALLS}
+    model, parts = model_of(cell), Parts()
+    parts.watch(model.layers[0])
+    best, found = float("inf"), {}
+    try:
+        for _ in range(20):
+            parts.seconds = dict.fromkeys(parts.seconds, 0.0)
+            start = time.perf_counter()
+            model.fit(X, Y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
+            taken = time.perf_counter() - start
+            if taken < best:
+                best, found = taken, dict(parts.seconds)
+    finally:
+        for function, call in plain.items():
+            setattr(_core, function, call)
+    each = 1e6 / (EPOCHS * SAMPLES // BATCH)
+    return best * each, {name: seconds * each for name, seconds in found.items()}
 
 
 def rival(kind: str, cell: str) -> float:
@@ -158,7 +178,7 @@ def main() -> int:
         return 0
     over = 0
     for cell in ("lstm", "rnn"):
-        total, parts = whole(cell), bare_parts(cell)
+        total, parts = profile(cell)
         share = 1.0 - sum(parts.values()) / total
         print(f"{cell}, {recurra.get_num_threads()} threads: {total:.0f} us a step")
         for name, time_ in parts.items():
