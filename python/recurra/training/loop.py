@@ -84,9 +84,10 @@ def train_step(
 
 def _counts(outputs: list[Array], lengths: list[Array | None]) -> bool:
     """Return whether any row of an output counts."""
-    return any(
-        y.size and (steps is None or y.ndim < 3 or bool(steps.any())) for y, steps in zip(outputs, lengths, strict=True)
-    )
+    for y, steps in zip(outputs, lengths, strict=True):
+        if y.size and (steps is None or y.ndim < 3 or bool(steps.any())):
+            return True
+    return False
 
 
 def _suspect(batch: Batch) -> str:

@@ -76,6 +76,8 @@ class Objective:
 
     def total(self, values: Sequence[float]) -> float:
         """Return the weighted sum of the losses."""
+        if len(values) == 1:
+            return self.weights[0] * values[0]
         return math.fsum(factor * value for factor, value in zip(self.weights, values, strict=True))
 
     def fresh(self) -> Objective:
