@@ -114,13 +114,15 @@ class Samples:
         x, y, lengths, weights = (
             [_Gathered(a, most) for a in part] for part in (self.x, self.y, self.lengths, self.weights)
         )
+        timeless = all(a is None for a in self.lengths)
+        even = all(a is None for a in self.weights)
         for start in starts:
             rows = order[start : start + size]
             yield Batch(
                 [a.take(rows) for a in x],  # type: ignore[misc]
                 [a.take(rows) for a in y],  # type: ignore[misc]
-                [a.take(rows) for a in lengths],
-                [a.take(rows) for a in weights],
+                self.lengths if timeless else [a.take(rows) for a in lengths],
+                self.weights if even else [a.take(rows) for a in weights],
             )
 
 
@@ -136,7 +138,9 @@ class _Gathered:
         if self.source is None or self.buffer is None:
             return None
         # mode="clip" writes straight into out; the indices are those of samples, so nothing is clipped
-        return self.source.take(indices, axis=0, out=self.buffer[: len(indices)], mode="clip")
+        count = len(indices)
+        out = self.buffer if count == len(self.buffer) else self.buffer[:count]
+        return self.source.take(indices, axis=0, out=out, mode="clip")
 
 
 def valid_steps(lengths: Array, time: int) -> Array:
