@@ -46,6 +46,26 @@ def restore(argument: str, value: Any, classes: Iterable[type]) -> Any:
         raise _errors.bad_value(argument, f"arguments of {name}", str(error)) from error
 
 
+def described(value: Any) -> dict[str, Any]:
+    """Return the class and the arguments of a loss, metric, optimizer or schedule, for `from_description`."""
+    return {"class_name": type(value).__name__, "config": value.get_config()}
+
+
+def from_description(
+    argument: str, config: Any, known: dict[str, type], custom_objects: Mapping[str, type] | None
+) -> Any:
+    """Return the object that `described` described; a class of one's own goes before a known one of its name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such class or its arguments are wrong.
+    """
+    name, arguments = _errors.check_described(argument, config)
+    cls: Any = (custom_objects or {}).get(name) or _errors.find_class(argument, name, known)
+    return cls.from_config(arguments)
+
+
 def check(argument: str, value: Any, names: Mapping[str, type], method: str) -> Any:
     """Return the object that ``value`` means, or None.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recurra import _errors
+from recurra import _errors, _objects
 from recurra.losses.base import ElementLoss, FunctionLoss, Loss
 from recurra.losses.binary import (
     BinaryCrossentropy,
@@ -116,7 +116,7 @@ def get(loss: Any) -> Loss:
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """Return the class and the arguments of a loss, for `deserialize`."""
-    return {"class_name": type(loss).__name__, "config": loss.get_config()}
+    return _objects.described(loss)
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Loss]] | None = None) -> Loss:
@@ -134,7 +134,5 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Loss]] | 
     TypeError, ValueError
         If there is no such class or its arguments are wrong.
     """
-    if not {"class_name", "config"} <= set(config):
-        raise _errors.bad_value("loss", "a dictionary of class_name and config", repr(sorted(config)))
-    own = (custom_objects or {}).get(config["class_name"])
-    return (own or _errors.find_class("loss", config["class_name"], LOSSES)).from_config(config["config"])
+    made: Loss = _objects.from_description("loss", config, LOSSES, custom_objects)
+    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recurra import _errors
+from recurra import _errors, _objects
 from recurra.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -130,7 +130,7 @@ def get(metric: Any) -> Metric:
 
 def serialize(metric: Metric) -> dict[str, Any]:
     """Return the class and the arguments of a metric, for `deserialize`; its state is left out."""
-    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    return _objects.described(metric)
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Metric]] | None = None) -> Metric:
@@ -148,7 +148,5 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Metric]] 
     TypeError, ValueError
         If there is no such class or its arguments are wrong.
     """
-    if not {"class_name", "config"} <= set(config):
-        raise _errors.bad_value("metrics", "a dictionary of class_name and config", repr(sorted(config)))
-    own = (custom_objects or {}).get(config["class_name"])
-    return (own or _errors.find_class("metrics", config["class_name"], METRICS)).from_config(config["config"])
+    made: Metric = _objects.from_description("metrics", config, METRICS, custom_objects)
+    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from recurra import _errors
+from recurra import _errors, _objects
 from recurra.optimizers import schedules
 from recurra.optimizers.adagrad import Adadelta, Adagrad
 from recurra.optimizers.adam import Adam, Adamax, AdamW, Nadam
@@ -74,7 +74,7 @@ def get(optimizer: object) -> Optimizer:
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """Return the class and the arguments of an optimizer, for `deserialize`."""
-    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+    return _objects.described(optimizer)
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Optimizer]] | None = None) -> Optimizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recurra import _errors
+from recurra import _errors, _objects
 from recurra.optimizers.schedules.base import LearningRateSchedule
 from recurra.optimizers.schedules.cosine import CosineDecay, CosineDecayRestarts, OneCycleLR
 from recurra.optimizers.schedules.decay import (
@@ -47,7 +47,7 @@ __all__ = [
 
 def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
     """Return the class and the arguments of a schedule, for `deserialize`."""
-    return {"class_name": type(schedule).__name__, "config": schedule.get_config()}
+    return _objects.described(schedule)
 
 
 def deserialize(
