@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import recurra
+from recurra.training import data
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(10, 6, 3))
@@ -308,3 +309,19 @@ def test_losses_of_several_outputs_do_not_depend_on_the_size_of_batches():
     assert penalty > 0
     assert cut["loss"] == pytest.approx(cut["steps_loss"] + 2.0 * cut["last_loss"] + penalty, rel=1e-6)
     assert cut["last_loss"] == pytest.approx(cut["last_mse"] if "last_mse" in cut else cut["last_mean_squared_error"])
+
+
+@pytest.mark.parametrize("room", [1, 100, 10**9])
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_shuffled_batches_are_the_rows_of_their_order_however_many_are_gathered_at_once(monkeypatch, room, first):
+    monkeypatch.setattr(data, "GATHERED", room)
+    x, y = np.arange(44.0, dtype=np.float32).reshape(22, 2), np.arange(22)
+    samples = data.Samples([x], [y], [None], [y * 0.5])
+    order = np.random.default_rng(0).permutation(22)
+    starts = range(first * 4, 22, 4)
+    for start, batch in zip(starts, samples.batches(4, order, first), strict=True):
+        rows = order[start : start + 4]
+        np.testing.assert_array_equal(batch.x[0], x[rows])
+        np.testing.assert_array_equal(batch.y[0], y[rows])
+        np.testing.assert_array_equal(batch.weights[0], y[rows] * 0.5)
+        assert batch.lengths == [None]

@@ -135,24 +135,25 @@ class Dense(Layer):
 
     def _linear(self, x: Array) -> tuple[Array, Array]:
         """Return the input as rows, and the activated outputs as rows."""
-        rows = x.reshape(-1, x.shape[-1])
+        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         weights = self._views[0]
         z = _core.linear(weights["weight"], weights.get("bias"), rows)
         return rows, _pointwise.forward(self.activation, z)
 
     def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
-        return self._linear(x)[1].reshape(*x.shape[:-1], self.units)
+        y = self._linear(x)[1]
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.units)
 
     def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
         rows, y = self._linear(x)
-        shape = (*x.shape[:-1], self.units)
+        flat, shape = x.ndim == 2, (*x.shape[:-1], self.units)
 
         def pullback(dy: Array, *, need_dx: bool = True) -> Array | None:
-            axes = ("batch", *("axis",) * (len(shape) - 2), "outputs")
-            _errors.check_array("dy", dy, self.dtype, axes, shape)
-            dz = _pointwise.backward(self.activation, y, np.ascontiguousarray(dy).reshape(y.shape))
+            _errors.check_array("dy", dy, self.dtype, ("batch", *("axis",) * (len(shape) - 2), "outputs"), shape)
+            dy = np.ascontiguousarray(dy)
+            dz = _pointwise.backward(self.activation, y, dy if flat else dy.reshape(y.shape))
             weight, gradients = self._views[0]["weight"], self._views[1]
             dx = _core.linear_backward(weight, rows, dz, gradients["weight"], gradients.get("bias"), need_dx)
-            return None if dx is None else dx.reshape(x.shape)
+            return dx if flat or dx is None else dx.reshape(x.shape)
 
-        return y.reshape(shape), pullback
+        return y if flat else y.reshape(shape), pullback

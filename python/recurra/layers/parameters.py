@@ -60,8 +60,9 @@ class Parameterized:
         self._handed_out = False  # whether someone else may hold, and change, the parameters
         self._inner: list[tuple[Parameterized, slice]] = []  # layers whose parameters are parts of this one's
         self._trainable = True
-        self._moving: tuple[int, list[tuple[Part, Rows | None]]] | None = None
+        self._moving: tuple[int, list[Part], list[Rows | None]] | None = None
         self._penalised = False  # whether any parameter has a regularizer or a constraint
+        self._sparse: list[tuple[Weight, Rows]] = []  # parameters with gradients in some rows only
 
     def add_weight(
         self,
@@ -268,21 +269,23 @@ class Parameterized:
 
     def zero_gradients(self) -> None:
         """Set all gradients to zero."""
-        gradients, start = self.flat_gradients, 0
-        for weight in self._weights_declared:
-            if weight.rows is None:
-                continue
+        gradients, start = self.flat_gradients if self._grad is None else self._grad, 0
+        for weight, rows in self._sparse:
             gradients[start : weight.offset].fill(0.0)
-            gradients[weight.place].reshape(weight.shape)[weight.rows.touched()] = 0.0
-            weight.rows.clear()
+            gradients[weight.place].reshape(weight.shape)[rows.touched()] = 0.0
+            rows.clear()
             start = weight.offset + weight.size
         gradients[start:].fill(0.0)
 
     def _parts(self) -> list[Part]:
         """Return the stretches of the flat buffers that an optimizer moves now."""
         if self._moving is None or self._moving[0] != self._frozen_at:
-            self._moving = self._frozen_at, list(moving_parts(self.weights_declared))
-        return [part if rows is None else part._replace(rows=rows.touched()) for part, rows in self._moving[1]]
+            found = list(moving_parts(self.weights_declared))
+            self._moving = self._frozen_at, [part for part, _ in found], [rows for _, rows in found]
+        _, parts, touched = self._moving
+        if not self._sparse:
+            return parts
+        return [p if rows is None else p._replace(rows=rows.touched()) for p, rows in zip(parts, touched, strict=True)]
 
     def _regularize(self) -> float:
         """Return the sum of all penalties, having added their gradients."""
@@ -353,6 +356,7 @@ class Parameterized:
             layer._attach(parameters[place], gradients[place], version)
         self._views, self._grad = views, gradients
         self._version, self._handed_out, self._moving = version, False, None
+        self._sparse = [(weight, weight.rows) for weight in self._weights_declared if weight.rows is not None]
         self._penalised = any(w.regularizer is not None or w.constraint is not None for w in self._weights_declared)
         self._theta = parameters  # last: it tells other threads that the rest is there
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 INFERENCE_BATCH = 256  # rows; enough to fill the engine, and outputs do not depend on it
+GATHERED = 2**18  # bytes of shuffled batches that are gathered with one call: they stay in a cache of the second level
 
 
 class Batch(NamedTuple):
@@ -103,44 +105,31 @@ class Samples:
     def batches(self, size: int, order: Array | None = None, first: int = 0) -> Iterator[Batch]:
         """Yield the samples in batches from number ``first`` on, in order or in that of the indices given.
 
-        Ordered batches are views; others are gathered into one set of buffers, each valid until the next batch.
+        Ordered batches are views; others are gathered, a few at once, into one set of buffers: each is valid until the
+        next batch.
         """
-        starts = range(first * size, self.count, size)
         if order is None:
-            for start in starts:
+            for start in range(first * size, self.count, size):
                 yield self.batch(slice(start, start + size))
             return
-        most = min(size, self.count)
-        x, y, lengths, weights = (
-            [_Gathered(a, most) for a in part] for part in (self.x, self.y, self.lengths, self.weights)
-        )
-        timeless = all(a is None for a in self.lengths)
-        even = all(a is None for a in self.weights)
-        for start in starts:
-            rows = order[start : start + size]
-            yield Batch(
-                [a.take(rows) for a in x],  # type: ignore[misc]
-                [a.take(rows) for a in y],  # type: ignore[misc]
-                self.lengths if timeless else [a.take(rows) for a in lengths],
-                self.weights if even else [a.take(rows) for a in weights],
-            )
-
-
-class _Gathered:
-    """Rows of an array gathered into one buffer again and again."""
-
-    def __init__(self, source: Array | None, size: int) -> None:
-        self.source = source
-        self.buffer = None if source is None else np.empty((size, *source.shape[1:]), source.dtype)
-
-    def take(self, indices: Array) -> Array | None:
-        """Return the rows, in the buffer."""
-        if self.source is None or self.buffer is None:
-            return None
-        # mode="clip" writes straight into out; the indices are those of samples, so nothing is clipped
-        count = len(indices)
-        out = self.buffer if count == len(self.buffer) else self.buffer[:count]
-        return self.source.take(indices, axis=0, out=out, mode="clip")
+        parts = self.x, self.y, self.lengths, self.weights
+        each = size * sum(a[:1].nbytes for part in parts for a in part if a is not None)
+        rows = min(self.count, size * max(1, GATHERED // max(each, 1)))
+        buffers = [[None if a is None else np.empty((rows, *a.shape[1:]), a.dtype) for a in part] for part in parts]
+        pairs = [
+            (a, b)
+            for a, b in zip(itertools.chain(*parts), itertools.chain(*buffers), strict=True)
+            if a is not None and b is not None
+        ]
+        room = Samples(*buffers)  # type: ignore[arg-type]
+        whole = list(room.batches(size))
+        for start in range(first * size, self.count, rows):
+            indices = order[start : start + rows]
+            count = len(indices)
+            for source, buffer in pairs:
+                # mode="clip" writes straight into out; the indices are those of samples, so nothing is clipped
+                source.take(indices, axis=0, out=buffer[:count], mode="clip")
+            yield from whole if count == rows else room.part(0, count).batches(size)
 
 
 def valid_steps(lengths: Array, time: int) -> Array:

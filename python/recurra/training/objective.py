@@ -57,18 +57,22 @@ class Objective:
 
     def vjp(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> tuple[list[float], list[Array]]:
         """Return the losses of the outputs, unweighted, and the gradients of their weighted sum."""
-        values, dys = [], []
-        for loss, direct, factor, y, y_pred, weight, steps in zip(
-            self.losses, self._direct, self.weights, batch.y, outputs, batch.weights, lengths, strict=True
-        ):
-            if weight is None and (steps is None or y_pred.ndim < 3):
-                plain = direct is not None and "vjp" not in vars(loss) and y_pred.size and y_pred.flags.c_contiguous
-                value, dy = direct(y, y_pred) if plain else loss.vjp(y, y_pred)
-            else:
-                value, dy = loss.vjp(y, y_pred, weight, steps if y_pred.ndim >= 3 else None)
-            values.append(value)
-            dys.append(dy if factor == 1.0 else dy * np.asarray(factor, dy.dtype))
-        return values, dys
+        if len(outputs) == 1:
+            value, dy = self._vjp_of(0, batch.y[0], outputs[0], batch.weights[0], lengths[0])
+            return [value], [dy]
+        several = zip(range(len(self.losses)), batch.y, outputs, batch.weights, lengths, strict=True)
+        pairs = [self._vjp_of(*one) for one in several]
+        return [value for value, _ in pairs], [dy for _, dy in pairs]
+
+    def _vjp_of(self, output: int, y: Array, y_pred: Array, weight: Any, steps: Any) -> tuple[float, Array]:
+        """Return the loss of one output, unweighted, and the gradient of its share of the sum."""
+        loss, direct, factor = self.losses[output], self._direct[output], self.weights[output]
+        if weight is None and (steps is None or y_pred.ndim < 3):
+            plain = "vjp" not in vars(loss) and y_pred.size and y_pred.flags.c_contiguous
+            value, dy = direct(y, y_pred) if direct is not None and plain else loss.vjp(y, y_pred)
+        else:
+            value, dy = loss.vjp(y, y_pred, weight, steps if y_pred.ndim >= 3 else None)
+        return value, dy if factor == 1.0 else dy * np.asarray(factor, dy.dtype)
 
     def values(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> list[float]:
         """Return the losses of the outputs, unweighted."""
