@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from recurra._random import set_random_seed
     from recurra.config import get_num_threads, set_num_threads, show_config
     from recurra.decoding import crf_decode, ctc_decode
-    from recurra.io import load_model
+    from recurra.io import load, load_model
     from recurra.layers import (
         CRF,
         ELU,
@@ -153,6 +153,7 @@ __all__ = [
     "initializers",
     "io",
     "layers",
+    "load",
     "load_model",
     "losses",
     "metrics",
@@ -238,6 +239,7 @@ _HOMES = {
     "crf_decode": "decoding",
     "ctc_decode": "decoding",
     "gradcheck": "_gradcheck",
+    "load": "io",
     "load_model": "io",
     "set_random_seed": "_random",
     "get_num_threads": "config",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Ending of the file's name to module.
 FORMATS = {".safetensors": "recurra.io.native"}
 
-__all__ = ["FORMATS", "load_model", "save_model"]
+__all__ = ["FORMATS", "load", "load_model", "save_model"]
 
 
 def _format(path: str | os.PathLike[str]) -> Any:
@@ -35,7 +35,9 @@ def save_model(model: Trainer, path: str | os.PathLike[str]) -> None:
 
 
 def load_model(path: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | None = None) -> Any:
-    """Read a model that ``model.save`` wrote, with its optimizer and loss.
+    """Read a model from a file; `recurra.load` is another name for it.
+
+    One that ``model.save`` wrote comes with its optimizer and loss.
 
     Parameters
     ----------
@@ -69,3 +71,6 @@ def load_model(path: str | os.PathLike[str], custom_objects: dict[str, type[Laye
     True
     """
     return _format(path).load(path, custom_objects)
+
+
+load = load_model
