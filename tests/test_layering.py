@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CSRC = ROOT / "csrc"
 
 # Bottom to top. Each floor may include itself, and every floor below it unless it is listed in ONLY.
-FLOORS = ("base", "simd", "cells", "kernels", "nn", "bindings")
+FLOORS = ("base", "simd", "cells", "kernels", "nn", "runtime", "bindings")
 ONLY = {"base": {"base"}, "simd": {"simd"}, "cells": {"cells", "simd", "base"}}  # base: the names of the activations
 
 # Compiled with the flags of one instruction set: an inline function of any other standard header could become the
