@@ -11,10 +11,11 @@ import json
 import math
 import os
 import struct
-import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from recurra.io.atomic import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,8 +169,6 @@ def _read_array(file: BufferedReader, path: str, start: int, entry: Entry) -> Ar
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
     """Write arrays and metadata to a file: wholly, or not at all.
 
-    The bytes go to a temporary file in the same folder, which takes the name's place once they are on the disk.
-
     Parameters
     ----------
     path : path
@@ -188,21 +187,10 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: M
     """
     ordered = {key: _portable(key, np.asarray(arrays[key])) for key in sorted(arrays)}
     header = _header(ordered, metadata or {})
-    folder = os.path.dirname(os.path.abspath(os.fspath(path)))
-    descriptor, temporary = tempfile.mkstemp(prefix=".recurra-", suffix=".tmp", dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(header)
-            for array in ordered.values():
-                file.write(array.data.cast("B") if array.size else b"")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    _sync_folder(folder)
+    with replacing(path) as file:
+        file.write(header)
+        for array in ordered.values():
+            file.write(array.data.cast("B") if array.size else b"")
 
 
 def _portable(key: str, array: Array) -> Array:
@@ -223,21 +211,3 @@ def _header(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
     text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     return struct.pack("<Q", len(text)) + text
-
-
-def _umask() -> int:
-    """Return the process's mask of permissions, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: str) -> None:
-    """Make a rename durable, where folders can be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
