@@ -26,6 +26,8 @@ NEEDS = {
     "recurra.sklearn": "sklearn",
     "docs/torch.md": "torch",
     "recurra.torch": "torch",
+    "docs/onnx.md": "onnx",
+    "recurra.onnx": "onnx",
 }
 
 # Pages whose programs take seconds.

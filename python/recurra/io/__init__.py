@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recurra.training.trainer import Trainer
 
 # Ending of the file's name to module.
-FORMATS = {".safetensors": "recurra.io.native"}
+FORMATS = {".onnx": "recurra.onnx", ".safetensors": "recurra.io.native"}
 
 __all__ = ["FORMATS", "load", "load_model", "save_model"]
 

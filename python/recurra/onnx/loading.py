@@ -1,0 +1,31 @@
+"""From an ONNX file to a model: a native one where its graph is made of what our layers compute."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from recurra import _errors
+from recurra.onnx.graph import read_graph
+
+if TYPE_CHECKING:
+    import os
+
+    from recurra.onnx.graph import Graph
+
+
+def load(path: str | os.PathLike[str], custom_objects: Any = None, *, native: bool | None = None) -> Any:
+    """Read an ONNX file; see `recurra.load`."""
+    graph = read_graph(path)
+    model = None if native is False else convert(graph)
+    if model is None:
+        raise _errors.bad_value(graph.source, "a graph that our layers can say", "another one")
+    return model
+
+
+def convert(graph: Graph) -> Any:
+    """Return a native model that computes what a graph does, or None if our layers cannot say it."""
+    if find_spec("recurra.onnx.native") is None:
+        return None
+    return import_module("recurra.onnx.native").convert(graph)
