@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("cells_on_the_engine"),
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
     pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
 ]
@@ -265,3 +266,21 @@ def test_every_public_module_has_its_counterpart():
 def test_recurra_alone_does_not_import_torch():
     program = "import recurra, sys; recurra.LSTM(3); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("units", [16, 256])
+def test_a_step_that_pytorch_takes_faster_is_left_to_it(name, units, monkeypatch):
+    monkeypatch.undo()  # the rule itself is what this is about
+    cell, calls = getattr(recurra.torch, name)(4, units), []
+    theirs = getattr(torch.nn, name).forward
+    monkeypatch.setattr(getattr(torch.nn, name), "forward", lambda *given: calls.append(1) or theirs(*given))
+    trained = units == 16 and name != "RNNCell"
+    first(cell(torch.randn(2, 4))).sum().backward()
+    assert len(calls) == (0 if trained else 1)
+    with torch.no_grad():
+        cell(torch.randn(64, 4))
+        cell(torch.randn(1, 4))
+        with recurra.torch.unchanged_weights(cell):
+            cell(torch.randn(1, 4))
+    assert len(calls) == (0 if trained else 1) + (units == 256 or name == "RNNCell")

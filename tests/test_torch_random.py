@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("cells_on_the_engine"),
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
     pytest.mark.filterwarnings("ignore:dropout option adds dropout after all but last:UserWarning"),
 ]
@@ -154,8 +155,9 @@ def test_what_the_engine_computes_did_not_come_from_pytorch(name, monkeypatch):
         ours(x, hidden)
         tensors(y)[0].sum().backward()
     cell = getattr(recurra.torch, f"{name}Cell")(3, 5)
-    for x in (torch.randn(2, 3), torch.randn(3)):
-        cell(x, cell(x))
+    with torch.no_grad():
+        for x in (torch.randn(2, 3), torch.randn(3)):
+            cell(x, cell(x))
 
 
 @pytest.mark.parametrize("name", LAYERS)

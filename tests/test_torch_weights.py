@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("cells_on_the_engine"),
     pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
     pytest.mark.filterwarnings("ignore:The tensor attributes .* were assigned during export:UserWarning"),

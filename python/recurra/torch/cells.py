@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from recurra.torch.function import Call
 from recurra.torch.layouts import SINGLE_STEP, STEP
 from recurra.torch.modules import OnEngine, OnePairOfStates, is_plain, is_state, serves_now
+from recurra.torch.weights import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 _WITH_BIAS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+# Up to which hidden size one step is worth the engine's call: to train, and for one row with weights to be compared.
+_TRAINED = {"rnn": 0, "gru": 64, "lstm": 48}
+_SINGLE = 128
+_WORTH = {"rnn": 1024, "gru": 0, "lstm": 0}  # rows times hidden units from which on inference is worth it
 
 
 class _Cell(OnEngine):
@@ -40,8 +46,18 @@ class _Cell(OnEngine):
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Return the next states as PyTorch's cell does, from the same arguments."""
-        served = self._serve(input, hx) if serves_now() else None
+        served = self._serve(input, hx) if self._pays(input) and serves_now() else None
         return super().forward(input, hx) if served is None else served
+
+    def _pays(self, x: Any) -> bool:
+        """Tell whether the engine takes a step faster than PyTorch's own code."""
+        units: int = self.hidden_size
+        if torch.is_grad_enabled():
+            return units <= _TRAINED[self._cell]
+        if Runtime.of(self).trusted:
+            return True
+        rows = len(x) if x.dim() > 1 else 1
+        return (rows > 1 or units <= _SINGLE) and rows * units >= _WORTH[self._cell]
 
     def _serve(self, x: Any, hx: Any) -> Any:
         """Return what the engine makes of a call; None if the call is not for it."""
