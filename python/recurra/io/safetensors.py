@@ -11,6 +11,7 @@ import json
 import math
 import os
 import struct
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from recurra.io.atomic import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from io import BufferedReader
 
     from recurra._typing import Array
@@ -86,6 +87,42 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]
     with open(path, "rb") as file:
         entries, metadata, start = read_header(file, name)
         return {key: _read_array(file, name, start, entry) for key, entry in entries.items()}, metadata
+
+
+class Archive(Mapping[str, "Array"]):
+    """The arrays of a file by name, each read when it is asked for.
+
+    Parameters
+    ----------
+    path : path
+        The file; its header is read and checked at once.
+
+    Raises
+    ------
+    ValueError
+        If the file does not obey the format.
+    OSError
+        If it cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        with open(path, "rb") as file:
+            self.entries, self.metadata, self._start = read_header(file, self.path)
+
+    def __getitem__(self, name: str) -> Array:
+        entry = self.entries[name]
+        with open(self.path, "rb") as file:
+            return _read_array(file, self.path, self._start, entry)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __len__(self) -> int:
+        return len(self.entries)
 
 
 def read_header(file: BufferedReader, path: str) -> tuple[dict[str, Entry], dict[str, str], int]:

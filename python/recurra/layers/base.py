@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
-from recurra.layers.parameters import Parameterized, building
+from recurra.layers.exchange import Exchanged
+from recurra.layers.parameters import building
 from recurra.layers.symbolic import SymbolicTensor, connect, is_symbolic
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from recurra.streaming import Stepper, Stream
 
 
-class Layer(Parameterized):
+class Layer(Exchanged):
     """Base of all layers.
 
     A layer has three verbs::

@@ -12,7 +12,7 @@ from recurra import _errors, _random, initializers
 from recurra.layers.weights import Part, Rows, Weight, inside, moving_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from recurra._typing import Array
 
@@ -189,75 +189,6 @@ class Parameterized:
         self._allocate()
         assert self._grad is not None
         return self._grad
-
-    def get_weights(self) -> list[Array]:
-        """Return copies of the parameters, in the order of `parameters`."""
-        self._allocate()
-        return [view.copy() for view in self._views[0].values()]
-
-    def set_weights(self, weights: Sequence[Array]) -> None:
-        """Copy values into the parameters.
-
-        Parameters
-        ----------
-        weights : sequence of array_like
-            As returned by `get_weights`: one for each parameter, in order and in its shape.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If their number or a shape does not fit; the parameters stay as they were.
-
-        Examples
-        --------
-        >>> import numpy as np, recurra
-        >>> first, second = recurra.Dense(2), recurra.Dense(2)
-        >>> x = np.ones((1, 3), np.float32)
-        >>> y = first(x)
-        >>> second.build((None, 3))
-        >>> second.set_weights(first.get_weights())
-        >>> bool((second(x) == y).all())
-        True
-        """
-        self._allocate()
-        views = self._views[0]
-        if len(weights) != len(views):
-            raise _errors.bad_value("weights", f"{len(views)} arrays", f"{len(weights)}", f"{', '.join(views)}")
-        arrays = [np.asarray(values, self.dtype) for values in weights]
-        for (name, view), values in zip(views.items(), arrays, strict=True):
-            if values.shape != view.shape:
-                raise _errors.bad_value("weights", f"shape {view.shape} for {name!r}", f"{values.shape}")
-        try:
-            for view, values in zip(views.values(), arrays, strict=True):
-                view[...] = values
-        finally:
-            self._version.number += 1
-
-    def state_dict(self) -> dict[str, Array]:
-        """Return copies of the parameters by name."""
-        self._allocate()
-        return {name: view.copy() for name, view in self._views[0].items()}
-
-    def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
-        """Copy values into the parameters by name.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to array_like
-            As returned by `state_dict`: each parameter's name once, in its shape.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If names are missing or unknown, or a shape does not fit; the parameters stay as they were.
-        """
-        self._allocate()
-        odd = sorted(set(state_dict) ^ set(self._views[0]))
-        if odd:
-            missing = [name for name in odd if name in self._views[0]]
-            got = f"none for {missing[0]!r}" if missing else f"an unknown {odd[0]!r}"
-            raise _errors.bad_value("state_dict", "an array for each parameter", got, ", ".join(self._views[0]))
-        self.set_weights([state_dict[name] for name in self._views[0]])
 
     def _hand_out(self) -> None:
         """Note that the parameters can change at any time from now on: they are compared before every use."""
