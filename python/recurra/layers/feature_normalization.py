@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recurra._typing import Array, Pullback, Shape
 
 _CHUNK = 2**17  # numbers that adapt takes at once: a megabyte
-_LEAST = 1e-7  # of a standard deviation, as in Keras: a constant feature becomes 0
+LEAST = 1e-7  # of a standard deviation, as in Keras: a constant feature becomes 0
 
 
 class Normalization(PlainLayer):
@@ -169,7 +169,7 @@ class Normalization(PlainLayer):
         return y
 
     def _deviation(self) -> Array:
-        deviation: Array = np.maximum(np.sqrt(self._views[0]["variance"]), self.dtype.type(_LEAST))
+        deviation: Array = np.maximum(np.sqrt(self._views[0]["variance"]), self.dtype.type(LEAST))
         return deviation
 
     def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:

@@ -185,9 +185,7 @@ class Dot(PlainLayer):
     def _differentiate(self, x: Any, lengths: Any, training: bool, seed: int) -> tuple[Array, Pullback]:
         first, second = places = self._places([part.shape for part in x])
         units, scales = zip(*map(self._unit, x, places), strict=True)
-        letters = "a" + _LETTERS[: x[0].ndim - 1], "a" + _LETTERS[x[0].ndim - 1 :][: x[1].ndim - 1]
-        mine = [letters[0], letters[1][:second] + letters[0][first] + letters[1][second + 1 :]]
-        out = (letters[0][:first] + letters[0][first + 1 :]) + (letters[1][1:second] + letters[1][second + 1 :])
+        *mine, out = einsum_letters(x[0].ndim, x[1].ndim, first, second)
         y = np.einsum(f"{mine[0]},{mine[1]}->{out}", *units, optimize=True)
         shape = y.shape
 
@@ -213,3 +211,11 @@ class Dot(PlainLayer):
             return d
         dx: Array = (d - unit * (d * unit).sum(axis=axis, keepdims=True)) * scale
         return dx
+
+
+def einsum_letters(rank: int, other: int, first: int, second: int) -> tuple[str, str, str]:
+    """Return the axes of two arrays and of their products, summed over one axis of each, as letters of einsum."""
+    letters = "a" + _LETTERS[: rank - 1], "a" + _LETTERS[rank - 1 :][: other - 1]
+    joined = letters[1][:second] + letters[0][first] + letters[1][second + 1 :]
+    out = (letters[0][:first] + letters[0][first + 1 :]) + (letters[1][1:second] + letters[1][second + 1 :])
+    return letters[0], joined, out

@@ -8,7 +8,7 @@ from recurra.training.runnable import Runnable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Stored(Runnable):
@@ -47,6 +47,55 @@ class Stored(Runnable):
         from recurra import io
 
         io.save_model(self, path)  # type: ignore[arg-type]
+
+    def export_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        opset: int = 17,
+        input_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
+        lengths: bool = False,
+    ) -> None:
+        """Write the model, as it is at inference, to an ONNX file; needs the extra ``onnx``.
+
+        Batch and time axes stay open unless the model was built for fixed ones; nodes and weights bear the layers'
+        names. The file passes ``onnx.checker``, and `recurra.load` makes the same trainable model of it. The write is
+        atomic.
+
+        Parameters
+        ----------
+        path : path
+            The file, usually ending in ``.onnx``.
+        opset : int, default 17
+            Version of ONNX's operator set, 13 to 22.
+        input_names, output_names : list of str, optional
+            By default the model's own.
+        lengths : bool, default False
+            Give the graph an input ``lengths``, int64 (batch,), the steps that count of each sample; with several
+            inputs one for each that has a time axis, ``<input>_lengths``. Masks that layers make of their input's
+            values (`Masking`, ``mask_zero``) are always written.
+
+        Raises
+        ------
+        ValueError
+            If ONNX has no operators for a layer or one of its options, which is named, or the model is not built.
+        ModuleNotFoundError
+            If the package onnx is not installed.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, recurra, tempfile
+        >>> model = recurra.Sequential([recurra.LSTM(20), recurra.Dense(5)])
+        >>> model.build((None, None, 10))
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.onnx")
+        >>> model.export_onnx(path)  # doctest: +SKIP
+        """
+        from recurra.onnx import export
+
+        export.export(self, path, opset=opset, input_names=input_names, output_names=output_names, lengths=lengths)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the parameters alone to a file; `load_weights` reads it.
