@@ -47,15 +47,16 @@ def to_proto(
     model._allocate()
     described = inputs_of(model)
     names = _names("input_names", input_names, [name for name, _, _ in described])
-    graph = Graph(opset)
     given = [Value(name, tuple(shape), dtype) for name, (_, shape, dtype) in zip(names, described, strict=True)]
     infos = [_info(value, len(given) > 1) for value in given]
     if _errors.check_flag("lengths", lengths):
         given, more = _with_lengths(given)
         infos += more
-    outputs = emit(model, given, Scope(graph, ""))
     wanted = _names("output_names", output_names, model.output_names)
-    _check_distinct([info.name for info in infos] + wanted)
+    taken = [info.name for info in infos] + wanted
+    _check_distinct(taken)
+    graph = Graph(opset, taken)
+    outputs = emit(model, given, Scope(graph, model))
     return _message(model, graph, infos, outputs, wanted, {"opset": opset, "lengths": lengths})
 
 
@@ -74,8 +75,6 @@ def _check_distinct(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise _errors.bad_value("output_names", "names that are no others' in the graph", f"{name!r} twice")
-        if "/" in name or ":" in name:
-            raise _errors.bad_value("input_names", "names without '/' and ':'", repr(name), "nodes' names have these")
 
 
 def _info(value: Value, several: bool) -> ValueInfoProto:
@@ -155,14 +154,11 @@ def _describe_outputs(proto: ModelProto) -> None:
 
 def _description(model: Any, options: dict[str, Any]) -> str:
     """Return the model's layers as JSON, so that recurra can make them anew; empty if JSON cannot say them."""
-    config = {
-        "class_name": type(model).__name__,
-        "config": model.get_config(),
-        "input_shape": model.input_shape,
-        **options,
-    }
+    if getattr(model, "borrows", False):
+        return ""
+    made = {"class_name": type(model).__name__, "config": model.get_config(), "input_shape": model.input_shape}
     try:
-        return json.dumps(config, default=_plain, allow_nan=False)
+        return json.dumps({**made, **options}, default=_plain, allow_nan=False)
     except (TypeError, ValueError):
         return ""
 

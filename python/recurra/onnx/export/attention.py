@@ -49,7 +49,6 @@ def _weights(layer: Any, scores: str, value: Value, scope: Scope) -> str:
     if value.lengths is None:
         return scope.node("Softmax", scores, axis=-1)
     seen = scope.unsqueeze(scope.counted(value.name, value.lengths), 1)
-    nothing = scope.unsqueeze(scope.node("Equal", value.lengths, scope.integer(0)), 1, 2)
-    lowest = scope.number(-np.inf, value.dtype)
-    masked = scope.node("Where", scope.node("Or", seen, nothing), scores, lowest)
+    lowest = scope.number(float(np.finfo(value.dtype).min), value.dtype)  # softmax of nothing else makes no NaN
+    masked = scope.node("Where", seen, scores, lowest)
     return scope.node("Where", seen, scope.node("Softmax", masked, axis=-1), scope.number(0.0, value.dtype))

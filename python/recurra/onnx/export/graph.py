@@ -8,11 +8,12 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from onnx import NodeProto, TensorProto
 
     from recurra._typing import Array, Shape
+    from recurra.layers.base import Layer
 
 
 class Value(NamedTuple):
@@ -48,15 +49,17 @@ class Graph:
     ----------
     opset : int
         The version of the operator set.
+    taken : iterable of str
+        Names of the graph's inputs and outputs.
     """
 
-    def __init__(self, opset: int) -> None:
+    def __init__(self, opset: int, taken: Iterable[str]) -> None:
         self.opset = opset
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._made: dict[tuple[Any, ...], str] = {}
-        self._names: set[str] = set()
+        self._names = set(taken)
 
     def node(self, prefix: str, op: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> list[str]:
         """Add a node named after its layer and return the names of its outputs."""
@@ -70,17 +73,25 @@ class Graph:
         """Return the name of an initializer with these numbers, the same for the same numbers."""
         key = array.dtype.str, array.shape, array.tobytes()
         if key not in self._constants:
-            name = self._unique("constant")
-            self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
-            self._constants[key] = name
+            self._constants[key] = self._initializer("constant", array)
         return self._constants[key]
 
-    def weight(self, name: str, make: Callable[[], Array]) -> str:
-        """Return the name of an initializer, made if it is the first to be asked for: a layer may be called twice."""
-        if name not in self.initializers:
-            array = make()
-            self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
-        return name
+    def weight(self, key: tuple[Any, ...], name: str, make: Callable[[], Array]) -> str:
+        """Return the name of an initializer, made if its key is new: a layer may be called twice."""
+
+        def made() -> str:
+            unique, array = self._unique(name), make()
+            self.initializers[unique] = numpy_helper.from_array(
+                np.ascontiguousarray(array).reshape(array.shape), unique
+            )
+            return unique
+
+        return self.once(key, made)
+
+    def _initializer(self, name: str, array: Array) -> str:
+        unique = self._unique(name)
+        self.initializers[unique] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), unique)
+        return unique
 
     def once(self, key: tuple[Any, ...], make: Callable[[], str]) -> str:
         """Return what was made for a key, such as the mask of some lengths, or make it."""
@@ -114,21 +125,24 @@ class Scope:
     ----------
     graph : Graph
         Where nodes go.
+    layer : Layer
+        The layer.
     prefix : str
         Of the names of nodes, ``outer/inner``; parameters are ``outer.inner.name``.
     """
 
-    def __init__(self, graph: Graph, prefix: str) -> None:
-        self.graph, self.prefix = graph, prefix
+    def __init__(self, graph: Graph, layer: Layer, prefix: str = "") -> None:
+        self.graph, self.layer, self.prefix = graph, layer, prefix
 
     @property
     def opset(self) -> int:
         """The version of the operator set."""
         return self.graph.opset
 
-    def inside(self, name: str) -> Scope:
+    def inside(self, layer: Layer, name: str = "") -> Scope:
         """Return the place of a layer within this one."""
-        return Scope(self.graph, f"{self.prefix}/{name}" if self.prefix else name)
+        name = name or layer.name
+        return Scope(self.graph, layer, f"{self.prefix}/{name}" if self.prefix else name)
 
     def node(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Add a node of one output and return its name."""
@@ -140,7 +154,7 @@ class Scope:
 
     def weight(self, name: str, make: Callable[[], Array]) -> str:
         """Return a parameter's name in the graph; ``make`` may move its numbers, never compute with them."""
-        return self.graph.weight(f"{self.prefix}.{name}".replace("/", "."), make)
+        return self.graph.weight((id(self.layer), name), f"{self.prefix}.{name}".replace("/", "."), make)
 
     # Constants
 

@@ -51,17 +51,17 @@ def _time_distributed(layer: Any, inputs: list[Value], scope: Scope) -> str:
     x, inner = inputs[0], layer.layer
     shape = layer.compute_output_shape(x.shape)
     if inner.pointwise and not isinstance(inner, models.Sequential):
-        y = emit(inner, [x._replace(lengths=None)], scope.inside(inner.name))[0].name
+        y = emit(inner, [x._replace(lengths=None)], scope.inside(inner))[0].name
     else:
         rows = Value(moving.rows(x.name, x.rank, scope), (None, *x.shape[2:]), x.dtype)
-        y = emit(inner, [rows], scope.inside(inner.name))[0].name
+        y = emit(inner, [rows], scope.inside(inner))[0].name
         y = moving.steps_of(y, len(shape) - 1, x.name, scope)
     return scope.kept(Value(y, shape, layer.dtype), x.lengths)
 
 
 def _sequential(model: Any, inputs: list[Value], scope: Scope) -> list[Value]:
     for layer in model.layers:
-        inputs = emit(layer, inputs, scope.inside(layer.name))
+        inputs = emit(layer, inputs, scope.inside(layer))
     return inputs
 
 
@@ -69,7 +69,7 @@ def _functional(model: Any, inputs: list[Value], scope: Scope) -> list[Value]:
     known = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
     for node in model.nodes:
         given = [known[id(tensor)] for tensor in node.inputs]
-        made = emit(node.layer, given, scope.inside(node.layer.name))
+        made = emit(node.layer, given, scope.inside(node.layer))
         known.update({id(tensor): value for tensor, value in zip(node.outputs, made, strict=True)})
     return [known[id(tensor)] for tensor in model.outputs]
 

@@ -120,7 +120,7 @@ def _unmasked(layer: Any, x: Value, scope: Scope) -> str:
         some = scope.reduce("ReduceMax", scope.cast(differs, np.int32), axes, keepdims=True)
         return scope.cast(some, np.bool_)
 
-    return scope.graph.once(("unmasked", layer.name, x.name), make)
+    return scope.graph.once(("unmasked", layer.mask_value, x.name), make)
 
 
 def masking(layer: Any, inputs: list[Value], scope: Scope) -> str:

@@ -76,7 +76,7 @@ def stack(layer: Any, inputs: list[Value], scope: Scope) -> list[str]:
     for index, inner in enumerate(layer.layers):
         count = len(inner._output_shapes(x.shape)) - 1
         own, initial = initial[:count], initial[count:]
-        outputs = emit(inner, [x, *own], scope.inside(str(index)))
+        outputs = emit(inner, [x, *own], scope.inside(inner, str(index)))
         x, states = outputs[0], states + [state.name for state in outputs[1:]]
     return [x.name, *states] if layer.return_state else [x.name]
 
