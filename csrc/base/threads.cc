@@ -1,14 +1,13 @@
-// The number of threads, and the cure for forked children.
+// The number of threads, and the cure for forked children. Without OpenMP: one, and nothing of the environment is read.
 #include "base/threads.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
 
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
-
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -29,7 +28,6 @@ int cgroup_limit() {
 }
 
 int default_threads() {
-#if defined(_OPENMP)
   if (const char* text = std::getenv("RECURRA_NUM_THREADS")) {
     const long n = std::strtol(text, nullptr, 10);
     if (n >= 1 && n <= 1024) return static_cast<int>(n);
@@ -40,14 +38,11 @@ int default_threads() {
     if (limit > 0 && limit < n) n = limit;
   }
   return n < 1 ? 1 : n;
-#else
-  return 1;
-#endif
 }
 
 // libgomp hangs in a child that was forked after a parallel region; pausing it before the fork cures that.
-void before_fork() {
-#if defined(_OPENMP) && (!defined(__GNUC__) || defined(__clang__) ? _OPENMP >= 201811 : __GNUC__ >= 9)
+[[maybe_unused]] void before_fork() {
+#if !defined(__GNUC__) || defined(__clang__) ? _OPENMP >= 201811 : __GNUC__ >= 9
   omp_pause_resource_all(omp_pause_soft);
 #endif
 }
@@ -59,7 +54,7 @@ int num_threads() {
   if (n == 0) {
     static std::once_flag once;
     std::call_once(once, [] {
-#if defined(_OPENMP) && (defined(__unix__) || defined(__APPLE__))
+#if defined(__unix__) || defined(__APPLE__)
       pthread_atfork(before_fork, nullptr, nullptr);
 #endif
       int none = 0;
@@ -72,17 +67,21 @@ int num_threads() {
 
 void set_num_threads(int n) {
   num_threads();
-#if defined(_OPENMP)
   chosen = n < 1 ? 1 : n;
-#endif
 }
 
-std::string threading_runtime() {
-#if defined(_OPENMP)
-  return "openmp";
-#else
-  return "serial";
-#endif
-}
+std::string threading_runtime() { return "openmp"; }
 
 }  // namespace recurra
+
+#else
+
+namespace recurra {
+
+int num_threads() { return 1; }
+void set_num_threads(int) {}
+std::string threading_runtime() { return "serial"; }
+
+}  // namespace recurra
+
+#endif

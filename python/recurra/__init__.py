@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from recurra._random import set_random_seed
     from recurra.config import get_num_threads, set_num_threads, show_config
     from recurra.decoding import crf_decode, ctc_decode
+    from recurra.embed import get_cmake_dir, get_include, get_library_dir
     from recurra.io import load, load_model
     from recurra.layers import (
         CRF,
@@ -148,6 +149,9 @@ __all__ = [
     "crf_decode",
     "ctc_decode",
     "data",
+    "get_cmake_dir",
+    "get_include",
+    "get_library_dir",
     "get_num_threads",
     "gradcheck",
     "initializers",
@@ -242,6 +246,9 @@ _HOMES = {
     "load": "io",
     "load_model": "io",
     "set_random_seed": "_random",
+    "get_cmake_dir": "embed",
+    "get_include": "embed",
+    "get_library_dir": "embed",
     "get_num_threads": "config",
     "set_num_threads": "config",
     "show_config": "config",
