@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     )
     from recurra.models import Input, Model, Seq2Seq, Sequential
     from recurra.streaming import Stream
+    from recurra.verification import verify
 
 __version__ = "0.1.0"
 
@@ -168,6 +169,7 @@ __all__ = [
     "set_num_threads",
     "set_random_seed",
     "show_config",
+    "verify",
 ]
 
 # Where each public name lives; a name equal to its module's is the module itself.
@@ -252,6 +254,7 @@ _HOMES = {
     "get_num_threads": "config",
     "set_num_threads": "config",
     "show_config": "config",
+    "verify": "verification",
 }
 
 
