@@ -103,7 +103,7 @@ class Stored(Runnable):
         Parameters
         ----------
         filepath : path
-            Its name ends in ``.safetensors``. The write is atomic.
+            Its name ends in ``.safetensors``, or in ``.weights.h5`` for Keras 3. The write is atomic.
         overwrite : bool, default True
             Replace a file of this name.
 
@@ -118,18 +118,22 @@ class Stored(Runnable):
 
         weights.save(self, filepath, overwrite)
 
-    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
-        """Read the parameters from a file of `save_weights` or `save`.
+    def load_weights(self, filepath: str | os.PathLike[str], by_name: bool = False) -> None:
+        """Read the parameters from a file of `save_weights` or `save`, or of Keras.
 
         Parameters
         ----------
         filepath : path
-            Its arrays must be the model's parameters by name and shape; numbers are cast to the model's dtype.
+            A file ``.safetensors`` whose arrays are the model's parameters by name and shape; or ``.weights.h5``,
+            ``.h5``, ``.hdf5`` or ``.keras`` of Keras 2 or 3, of a model of the same layers. Numbers are cast to the
+            model's dtype.
+        by_name : bool, default False
+            Of a ``.h5`` file take the layers whose names the model has too, and leave the others as they are.
 
         Raises
         ------
         ValueError
-            If the model is not built, or the file is not of such a model; the parameters stay as they were.
+            If the model is not built, or the file is damaged or not of such a model; the parameters stay as they were.
         OSError
             If the file cannot be read.
 
@@ -147,4 +151,4 @@ class Stored(Runnable):
         """
         from recurra.io import weights
 
-        weights.load(self, filepath)
+        weights.load(self, filepath, by_name)
