@@ -5,6 +5,7 @@
 namespace recurra {
 
 void bind_embedding(pybind11::module_& m);
+void bind_linear(pybind11::module_& m);
 void bind_recurrent(pybind11::module_& m);
 void bind_sequence_losses(pybind11::module_& m);
 void bind_stream(pybind11::module_& m);

@@ -1,4 +1,4 @@
-// Recurrent and Tape: the stack of recurrent layers for Python; and the dense layer.
+// Recurrent and Tape: the stack of recurrent layers for Python.
 #include <pybind11/stl.h>
 
 #include <atomic>
@@ -7,7 +7,6 @@
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "bindings/recurrent.h"
-#include "nn/linear.h"
 #include "nn/stack.h"
 
 namespace recurra {
@@ -173,48 +172,6 @@ py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& we
   return py::make_tuple(y, hn, cn);
 }
 
-template <class T>
-py::array_t<T> linear_typed(const py::object& weight, const py::object& bias, const py::object& x) {
-  const auto w = input<T>("weight", weight, {-1, -1});
-  const Rows<T> rows = rows_of<T>("x", x, w.shape(1));
-  Linear<T> a{rows.count,
-              static_cast<long>(w.shape(1)),
-              static_cast<long>(w.shape(0)),
-              w.data(),
-              nullptr,
-              rows.data,
-              rows.stride,
-              nullptr};
-  py::array_t<T, py::array::c_style> b;
-  if (!bias.is_none()) b = input<T>("bias", bias, {a.outputs}), a.bias = b.data();
-  py::array_t<T> y({a.rows, a.outputs});
-  a.y = y.mutable_data();
-  run_without_gil([&](const Poll& poll) { return linear(a, poll); });
-  return y;
-}
-
-template <class T>
-py::object linear_backward_typed(const py::object& weight, const py::object& x, const py::object& dy,
-                                 const py::object& dweight, const py::object& dbias, bool need_dx) {
-  const auto w = input<T>("weight", weight, {-1, -1});
-  LinearGradients<T> a{};
-  a.inputs = w.shape(1), a.outputs = w.shape(0), a.weight = w.data();
-  const Rows<T> rows = rows_of<T>("x", x, a.inputs);
-  a.rows = rows.count, a.x = rows.data, a.x_row = rows.stride;
-  const auto d = input<T>("dy", dy, {a.rows, a.outputs});
-  a.dy = d.data(), a.dy_row = a.outputs;
-  a.dweight = output<T>("dweight", dweight, {a.outputs, a.inputs});
-  if (!dbias.is_none()) a.dbias = output<T>("dbias", dbias, {a.outputs});
-  py::object dx = py::none();
-  if (need_dx) {
-    py::array_t<T> array({a.rows, a.inputs});
-    a.dx = array.mutable_data();
-    dx = array;
-  }
-  run_without_gil([&](const Poll& poll) { return linear_backward(a, poll); });
-  return dx;
-}
-
 Recurrent make_recurrent(const std::string& cell, long input_size, long hidden_size, const py::kwargs& options) {
   Config c;
   std::string dtype = "float32";
@@ -357,24 +314,6 @@ void bind_recurrent(py::module_& m) {
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
           py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
           py::arg("seed") = 0, py::arg("unchanged") = false, py::arg("time_major") = false);
-
-  m.def(
-      "linear",
-      [](const py::object& weight, const py::object& bias, const py::object& x) -> py::object {
-        return by_dtype("weight", weight,
-                        [&](auto zero) -> py::object { return linear_typed<decltype(zero)>(weight, bias, x); });
-      },
-      py::arg("weight"), py::arg("bias").none(true), py::arg("x"));
-  m.def(
-      "linear_backward",
-      [](const py::object& weight, const py::object& x, const py::object& dy, const py::object& dweight,
-         const py::object& dbias, bool need_dx) {
-        return by_dtype("weight", weight, [&](auto zero) {
-          return linear_backward_typed<decltype(zero)>(weight, x, dy, dweight, dbias, need_dx);
-        });
-      },
-      py::arg("weight"), py::arg("x"), py::arg("dy"), py::arg("dweight"), py::arg("dbias").none(true),
-      py::arg("need_dx") = true);
 }
 
 }  // namespace recurra

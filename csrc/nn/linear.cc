@@ -1,4 +1,5 @@
-// The dense layer: packs its weights for each call (small beside the product), rows or features shared over threads.
+// The dense layer: packs its weights for each call (small beside the product of many rows) or once, rows or features
+// shared over threads.
 #include "nn/linear.h"
 
 #include <algorithm>
@@ -52,14 +53,23 @@ bool multiply_rows(Team& team, const PackedMatrix<T>& matrix, const T* start, lo
 }  // namespace
 
 template <class T>
+PackedLinear<T>::PackedLinear(const T* weight, const T* bias, long inputs, long outputs) : outputs_(outputs) {
+  const long lanes = kernels<T>().lanes, padded = padded_to(outputs, lanes);
+  matrix_ = pack_rows(weight, inputs, padded / lanes, 4, lanes, real_below(outputs));
+  bias_ = Buffer<T>(static_cast<std::size_t>(padded));
+  std::fill(bias_.data(), bias_.data() + padded, T(0));
+  if (bias) std::copy_n(bias, outputs, bias_.data());
+}
+
+template <class T>
+bool PackedLinear<T>::run(long rows, const T* x, long x_row, T* y, const Poll& poll) const {
+  return run_team(threads_for(rows, inputs(), outputs_, rows / 8), poll,
+                  [&](Team& team) { multiply_rows(team, matrix_, bias_.data(), rows, x, x_row, y, outputs_); });
+}
+
+template <class T>
 bool linear(const Linear<T>& a, const Poll& poll) {
-  const long lanes = kernels<T>().lanes, padded = padded_to(a.outputs, lanes);
-  const PackedMatrix<T> matrix = pack_rows(a.weight, a.inputs, padded / lanes, 4, lanes, real_below(a.outputs));
-  Buffer<T> bias(static_cast<std::size_t>(padded));
-  std::fill(bias.data(), bias.data() + padded, T(0));
-  if (a.bias) std::copy_n(a.bias, a.outputs, bias.data());
-  return run_team(threads_for(a.rows, a.inputs, a.outputs, a.rows / 8), poll,
-                  [&](Team& team) { multiply_rows(team, matrix, bias.data(), a.rows, a.x, a.x_row, a.y, a.outputs); });
+  return PackedLinear<T>(a.weight, a.bias, a.inputs, a.outputs).run(a.rows, a.x, a.x_row, a.y, poll);
 }
 
 template <class T>
@@ -103,6 +113,7 @@ bool linear_backward(const LinearGradients<T>& a, const Poll& poll) {
 }
 
 #define RECURRA_INSTANTIATE(T)                         \
+  template class PackedLinear<T>;                      \
   template bool linear(const Linear<T>&, const Poll&); \
   template bool linear_backward(const LinearGradients<T>&, const Poll&);
 RECURRA_INSTANTIATE(float)

@@ -1,6 +1,7 @@
 // A dense layer on the recurrent engine's products: y = x W^T + b over rows.
 #pragma once
 #include "base/team.h"
+#include "nn/packed_matrix.h"
 
 namespace recurra {
 
@@ -17,6 +18,26 @@ struct Linear {
 };
 template <class T>
 bool linear(const Linear<T>& a, const Poll& poll);
+
+// The same with its weights packed once: safe to run from several threads.
+template <class T>
+class PackedLinear {
+ public:
+  using Number = T;
+  // weight: [outputs, inputs], bias: [outputs] or null; read here and never again.
+  PackedLinear(const T* weight, const T* bias, long inputs, long outputs);
+
+  // x: rows of `inputs` numbers, x_row apart. y: [rows, outputs].
+  bool run(long rows, const T* x, long x_row, T* y, const Poll& poll) const;
+
+  long inputs() const { return matrix_.depth; }
+  long outputs() const { return outputs_; }
+
+ private:
+  long outputs_;
+  PackedMatrix<T> matrix_;
+  Buffer<T> bias_;  // [outputs, padded to whole vectors]
+};
 
 template <class T>
 struct LinearGradients {

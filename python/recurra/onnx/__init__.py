@@ -13,5 +13,7 @@ except ModuleNotFoundError as error:
 
 from recurra.onnx.graph import Graph, Node, Value, read_graph
 from recurra.onnx.loading import load
+from recurra.onnx.model import OnnxModel
+from recurra.onnx.operators import supported_operators
 
-__all__ = ["Graph", "Node", "Value", "load", "read_graph"]
+__all__ = ["Graph", "Node", "OnnxModel", "Value", "load", "read_graph", "supported_operators"]

@@ -44,6 +44,11 @@ class Value(NamedTuple):
     dtype: np.dtype[Any] | None
     shape: tuple[int | str | None, ...] | None
 
+    @property
+    def type(self) -> str:
+        """The type in ONNX's words, such as ``tensor(float)``."""
+        return tensors.type_text(self.dtype)
+
 
 @dataclass(frozen=True)
 class Node:

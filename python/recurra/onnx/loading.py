@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors
 from recurra.onnx.graph import read_graph
+from recurra.onnx.model import OnnxModel
 
 if TYPE_CHECKING:
     import os
@@ -19,9 +20,11 @@ def load(path: str | os.PathLike[str], custom_objects: Any = None, *, native: bo
     """Read an ONNX file; see `recurra.load`."""
     graph = read_graph(path)
     model = None if native is False else convert(graph)
-    if model is None:
-        raise _errors.bad_value(graph.source, "a graph that our layers can say", "another one")
-    return model
+    if model is not None:
+        return model
+    if native:
+        raise _errors.bad_value(graph.source, "a graph that our layers can say", "another one", "leave native out")
+    return OnnxModel(graph)
 
 
 def convert(graph: Graph) -> Any:

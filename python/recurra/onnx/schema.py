@@ -40,7 +40,7 @@ def check_node(node: NodeProto, opset: int, where: str) -> Any:
         raise _errors.bad_value(where, "an operator of ONNX itself", f"one of the domain {node.domain!r}")
     known = find(node.op_type, opset)
     if known is None or known.deprecated:
-        hint = "see recurra.onnx.operators() for those that run"
+        hint = "see recurra.onnx.supported_operators() for those that run"
         raise _errors.bad_value(where, f"an operator of version {opset} of the set", f"{node.op_type!r}", hint)
     given = [attribute.name for attribute in node.attribute]
     for attribute in node.attribute:

@@ -40,6 +40,12 @@ def dtype_of(kind: int, where: str) -> np.dtype[Any]:
     return np.dtype(_FIELDS[kind][0])
 
 
+def type_text(dtype: np.dtype[Any] | None) -> str:
+    """Return a type in ONNX's words, such as ``tensor(float)``."""
+    name = "" if dtype is None else {"float32": "float", "float64": "double"}.get(dtype.name, dtype.name)
+    return f"tensor({name})"
+
+
 class Reader:
     """Reads the arrays of one model.
 

@@ -1,0 +1,229 @@
+"""Convolution and pooling: what lies under each place of a window.
+
+Legend: N samples, C channels, P padded sizes, K sizes of the window, S strides, D dilations, O sizes of the output.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+from recurra import _errors
+from recurra.onnx.operators.products import linear
+from recurra.onnx.operators.reference import fallback
+
+if TYPE_CHECKING:
+    from recurra._typing import Array
+    from recurra.onnx.site import Call, Site
+
+
+class Frame(NamedTuple):
+    """A window's attributes, one entry for each axis behind the channels."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...] | None
+    auto_pad: str
+
+    def padding(self, sizes: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Return what is put before and after each axis."""
+        if self.auto_pad == "NOTSET" and self.pads is not None:
+            half = len(self.kernel)
+            return list(zip(self.pads[:half], self.pads[half:], strict=True))
+        if not self.auto_pad.startswith("SAME"):
+            return [(0, 0)] * len(self.kernel)
+        pairs = []
+        for size, kernel, stride, dilation in zip(sizes, self.kernel, self.strides, self.dilations, strict=True):
+            total = max(0, (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size)
+            less, more = total // 2, total - total // 2
+            pairs.append((less, more) if self.auto_pad == "SAME_UPPER" else (more, less))
+        return pairs
+
+    def outputs(self, padded: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the output's sizes for padded ones."""
+        parts = zip(padded, self.kernel, self.strides, self.dilations, strict=True)
+        found = tuple((size - (kernel - 1) * dilation - 1) // stride + 1 for size, kernel, stride, dilation in parts)
+        if any(size < 1 for size in found):
+            raise _errors.bad_value("X", f"at least the {self.kernel} steps under a window", f"{padded} with padding")
+        return found
+
+
+def frame_of(site: Site, kernel: tuple[int, ...]) -> Frame:
+    """Return a node's window."""
+    count = len(kernel)
+    ones = (1,) * count
+    frame = Frame(
+        kernel,
+        site.attribute("strides") or ones,
+        site.attribute("dilations") or ones,
+        site.attribute("pads"),
+        site.attribute("auto_pad"),
+    )
+    lists = [frame.strides, frame.dilations, frame.pads or (0,) * 2 * count]
+    if [len(one) for one in lists] != [count, count, 2 * count] or min(*kernel, *lists[0], *lists[1]) < 1:
+        raise site.refuse(f"strides, dilations and pads of {count} axes, from 1", f"{frame}"[:200])
+    if min(lists[2]) < 0 or max(*lists[2], *kernel, *lists[1]) > 2**20:
+        raise site.refuse("sizes and pads from 0 to 2**20", f"{frame}"[:200])
+    return frame
+
+
+def windows(x: Array, frame: Frame, fill: Any) -> Array:
+    """Return (N, C, *O, *K), a view of ``x`` padded with ``fill``."""
+    pairs = frame.padding(x.shape[2:])
+    if any(low or high for low, high in pairs):
+        padded = tuple(low + size + high for (low, high), size in zip(pairs, x.shape[2:], strict=True))
+        wide = np.full((*x.shape[:2], *padded), fill, x.dtype)
+        inside = [slice(low, low + size) for (low, _), size in zip(pairs, x.shape[2:], strict=True)]
+        wide[slice(None), slice(None), *inside] = x
+        x = wide
+    frame.outputs(x.shape[2:])
+    spans = tuple((kernel - 1) * dilation + 1 for kernel, dilation in zip(frame.kernel, frame.dilations, strict=True))
+    view = sliding_window_view(x, spans, tuple(range(2, x.ndim)))  # type: ignore[call-overload]
+    steps = tuple(slice(None, None, stride) for stride in frame.strides)
+    taps = tuple(slice(None, None, dilation) for dilation in frame.dilations)
+    found: Array = view[slice(None), slice(None), *steps, *taps]
+    return found
+
+
+def convolution(site: Site) -> Call:
+    """Bind Conv: on packed filters where they are constant."""
+    groups = site.attribute("group")
+    filters = site.constant(1)
+    if filters is None:
+        return lambda x, w, b=None: _bound(site, w, b, groups)(x)
+    bias = site.constant(2)
+    if site.varies(2):
+        run = _bound(site, filters, None, groups)
+        return lambda x, _, b: run(x) + b.reshape(-1, *(1,) * (x.ndim - 2))
+    run = _bound(site, filters, bias, groups)
+    return lambda x, *_: run(x)
+
+
+def _bound(site: Site, filters: Array, bias: Array | None, groups: int) -> Call:
+    """Return x -> Conv for these filters (M, C / groups, *K)."""
+    if filters.ndim < 3 or groups < 1 or len(filters) % groups or not filters.size:
+        raise site.refuse(f"filters (outputs, channels, ...) in {groups} groups", f"shape {filters.shape}")
+    if bias is not None and bias.shape != (len(filters),):
+        raise site.refuse(f"a bias of shape ({len(filters)},)", f"{bias.shape}")
+    frame = frame_of(site, filters.shape[2:])
+    channels = filters.shape[1] * groups
+    if groups == 1 and filters.ndim == 3 and frame.dilations == (1,):
+        run = _along_time(filters, bias, frame)
+    elif filters.shape[1] == 1 and groups == len(filters):
+        run = _each_channel(filters, bias, frame)
+    else:
+        run = _grouped(filters, bias, frame, groups)
+
+    def checked(x: Array) -> Array:
+        if x.ndim != filters.ndim or x.shape[1] != channels:
+            got = f"shape {x.shape} for filters {filters.shape} in {groups} groups"
+            raise _errors.bad_value("X", f"{filters.ndim} axes and {channels} channels", got)
+        return run(x)  # type: ignore[no-any-return]
+
+    return checked
+
+
+def _along_time(filters: Array, bias: Array | None, frame: Frame) -> Call:
+    """One axis, neighbouring taps: the rows of the product are overlapping stretches of the padded sequence."""
+    taps, stride = frame.kernel[0], frame.strides[0]
+    product = linear(filters.transpose(0, 2, 1).reshape(len(filters), -1), bias)
+
+    def run(x: Array) -> Array:
+        batch, channels, size = x.shape
+        ((low, high),) = frame.padding((size,))
+        (outputs,) = frame.outputs((low + size + high,))
+        pitch = -(-(low + size + high) // stride)  # rows from one sample to the next; those between are dropped
+        wide = np.zeros((batch, pitch * stride, channels), x.dtype)
+        wide[:, low : low + size] = x.transpose(0, 2, 1)
+        number = wide.itemsize
+        rows = (batch - 1) * pitch + outputs
+        if not batch:
+            return np.zeros((0, len(filters), outputs), x.dtype)
+        view = as_strided(wide, (rows, taps * channels), (stride * channels * number, number), writeable=False)
+        y = product(view)
+        if batch == 1:
+            return y.T[None]  # type: ignore[no-any-return]
+        whole = as_strided(y, (batch, len(filters), outputs), (pitch * y.strides[0], number, y.strides[0]))
+        return np.ascontiguousarray(whole)
+
+    return run
+
+
+def _each_channel(filters: Array, bias: Array | None, frame: Frame) -> Call:
+    """Filters that see one channel each: a sum over their taps."""
+    shape = (-1, *(1,) * len(frame.kernel))
+    places = list(np.ndindex(*frame.kernel))
+
+    def run(x: Array) -> Array:
+        view = windows(x, frame, 0)
+        y = np.zeros(view.shape[: x.ndim], x.dtype)
+        for place in places:
+            y += view[(..., *place)] * filters[(slice(None), 0, *place)].reshape(shape)
+        return y if bias is None else y + bias.reshape(shape)
+
+    return run
+
+
+def _grouped(filters: Array, bias: Array | None, frame: Frame, groups: int) -> Call:
+    """Any number of axes and groups: what lies under each window is gathered into rows."""
+    each = len(filters) // groups
+    parts = [slice(group * each, (group + 1) * each) for group in range(groups)]
+    products = [linear(filters[part].reshape(each, -1), None if bias is None else bias[part]) for part in parts]
+    channels = filters.shape[1]
+
+    def run(x: Array) -> Array:
+        view = windows(x, frame, 0)  # (N, C, *O, *K)
+        count = len(frame.kernel)
+        order = (0, *range(2, 2 + count), 1, *range(2 + count, 2 + 2 * count))
+        results = []
+        for group, product in enumerate(products):
+            rows = view[:, group * channels : (group + 1) * channels].transpose(order)
+            places = rows.shape[: 1 + count]
+            y = product(rows.reshape(-1, filters[0].size)).reshape(*places, each)
+            results.append(np.moveaxis(y, -1, 1))
+        return results[0] if groups == 1 else np.concatenate(results, 1)
+
+    return run
+
+
+def pooling(site: Site) -> Call:
+    """Bind MaxPool, AveragePool or LpPool; rarer options are left to the package onnx."""
+    name, kernel = site.node.op_type, site.attribute("kernel_shape")
+    rare = site.attribute("ceil_mode") or site.node.wants(1)
+    if rare:
+        return fallback(site)
+    frame = frame_of(site, kernel)
+    axes = tuple(range(-len(kernel), 0))
+    if name == "MaxPool":
+        return lambda x: (np.max(windows(x, frame, _least(x.dtype)), axes),)
+    if site.attribute("count_include_pad"):
+        return lambda x: (np.mean(windows(x, frame, 0), axes, dtype=x.dtype),)
+
+    def average(x: Array) -> tuple[Array]:
+        total = np.sum(windows(x, frame, 0), axes)
+        inside = np.sum(windows(np.ones((1, 1, *x.shape[2:]), x.dtype), frame, 0), axes)
+        return (total / inside,)
+
+    return average
+
+
+def _least(dtype: np.dtype[Any]) -> Any:
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def global_pooling(site: Site) -> Call:
+    """Bind GlobalMaxPool or GlobalAveragePool."""
+    function: Any = np.max if site.node.op_type == "GlobalMaxPool" else np.mean
+    return lambda x: function(x, axis=tuple(range(2, x.ndim)), keepdims=True)
+
+
+BUILDERS: dict[str, Any] = {
+    "AveragePool": pooling,
+    "Conv": convolution,
+    "GlobalAveragePool": global_pooling,
+    "GlobalMaxPool": global_pooling,
+    "MaxPool": pooling,
+}
