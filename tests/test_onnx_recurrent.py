@@ -130,6 +130,36 @@ def test_empty_sequences_and_batches_give_empty_outputs(op, shape):
     check(case)
 
 
+@pytest.mark.parametrize("layout", [0, 1])
+@pytest.mark.parametrize("op", spec.GATES)
+def test_single_steps_with_states_handed_on_are_one_sequence(op, layout):
+    """And of several batch sizes in turn; float32, 1e-6."""
+    case = plain(op, options="B", layout=layout)
+    model = OnnxModel(read_graph(case.model()))
+    whole = model.run(None, case.feeds())
+    stepping = plain(op, options="Bhc" if op == "LSTM" else "Bh", layout=layout)
+    steps = OnnxModel(read_graph(unnamed(stepping)))
+    time = 1 if layout else 0
+    for rows in (3, 1, 2):
+        chosen = case.inputs["X"].take(range(rows), 1 - time)
+        states = [np.zeros((rows, 1, 6) if layout else (1, rows, 6), np.float32)] * (2 if op == "LSTM" else 1)
+        names = ("initial_h", "initial_c")
+        for t in range(5):
+            feeds = {"X": chosen.take([t], time), **dict(zip(names, states, strict=False))}
+            y, *states = steps.run(None, feeds)
+            expected = whole[0].take([t], time).take(range(rows), 0 if layout else 2)
+            np.testing.assert_allclose(y, expected, atol=1e-6)
+    assert steps._plan.steps[0].call.single.idle
+
+
+def unnamed(case):
+    """A case's model whose inputs have no fixed sizes."""
+    proto = case.model()
+    for value in proto.graph.input:
+        value.type.tensor_type.ClearField("shape")
+    return proto
+
+
 REFUSED = {
     "direction": ({"direction": "sideways"}, "'direction' as one of forward, reverse, bidirectional, got 'sideways'"),
     "clip": ({"clip": 0.0}, "'clip' as a positive number, got 0.0"),

@@ -46,30 +46,54 @@ struct TypedStream {
     if (from < to + stream.batch() * c.output() && to < from + stream.batch() * c.input)
       refuse("out", "memory apart from x", "overlapping arrays");
     const Turn turn(taken);
+    run(from, to);
+    return y;
+  }
+
+  // Sets the states, steps, and returns the outputs and copies of the states: one call where a caller keeps them.
+  py::tuple advance(const py::object& x, const py::object& h, const py::object& cell) {
+    const Input<T> in = input<T>("x", x, x_shape);
+    py::array_t<T> y(y_shape);
+    const Turn turn(taken);
+    assign(h, cell);
+    run(in.data(), y.mutable_data());
+    return py::make_tuple(std::move(y), copy_h(), copy_c());
+  }
+
+  // Copies of the states: h (L, N, R) and c (L, N, H) or None.
+  py::tuple get() {
+    const Turn turn(taken);
+    return py::make_tuple(copy_h(), copy_c());
+  }
+
+  void set(const py::object& h, const py::object& cell) {
+    const Turn turn(taken);
+    assign(h, cell);
+  }
+
+ private:
+  void run(const T* from, T* to) {
     if (stream.heavy()) {
       run_without_gil([&](const Poll& poll) { return stream.step(from, to, poll); });
     } else {
       static const Poll none;
       stream.step(from, to, none);
     }
-    return y;
   }
 
-  // Copies of the states: h (L, N, R) and c (L, N, H) or None.
-  py::tuple get() {
-    const Turn turn(taken);
-    const Config& c = stream.config();
-    py::object cell = py::none();
-    if (stream.c_size()) cell = py::array_t<T>(Shape{c.layers, stream.batch(), c.hidden}, stream.c());
-    return py::make_tuple(py::array_t<T>(Shape{c.layers, stream.batch(), c.recurrent()}, stream.h()), cell);
+  Shape state_shape(long width) const { return {stream.config().layers, stream.batch(), width}; }
+  py::object copy_h() { return py::array_t<T>(state_shape(stream.config().recurrent()), stream.h()); }
+  py::object copy_c() {
+    if (!stream.c_size()) return py::none();
+    return py::array_t<T>(state_shape(stream.config().hidden), stream.c());
   }
 
-  void set(const py::object& h, const py::object& cell) {
+  // None: to zero.
+  void assign(const py::object& h, const py::object& cell) {
     const Config& c = stream.config();
     Input<T> new_h, new_c;
-    if (!h.is_none()) new_h = input<T>("h", h, {c.layers, stream.batch(), c.recurrent()});
-    if (!cell.is_none() && stream.c_size()) new_c = input<T>("c", cell, {c.layers, stream.batch(), c.hidden});
-    const Turn turn(taken);
+    if (!h.is_none()) new_h = input<T>("h", h, state_shape(c.recurrent()));
+    if (!cell.is_none() && stream.c_size()) new_c = input<T>("c", cell, state_shape(c.hidden));
     stream.reset();
     if (!h.is_none()) std::copy_n(new_h.data(), stream.h_size(), stream.h());
     if (!cell.is_none()) std::copy_n(new_c.data(), stream.c_size(), stream.c());
@@ -106,6 +130,12 @@ void bind_stream(py::module_& m) {
             return s.visit([&](auto& t) { return t.step(x, out); });
           },
           py::arg("x"), py::arg("out") = py::none())
+      .def(
+          "advance",
+          [](AnyStream& s, const py::object& x, const py::object& h, const py::object& c) {
+            return s.visit([&](auto& t) { return t.advance(x, h, c); });
+          },
+          py::arg("x"), py::arg("h").none(true), py::arg("c").none(true))
       .def("get", [](AnyStream& s) { return s.visit([](auto& t) { return t.get(); }); })
       .def(
           "set", [](AnyStream& s, const py::object& h, const py::object& c) { s.visit([&](auto& t) { t.set(h, c); }); },

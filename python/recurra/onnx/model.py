@@ -61,7 +61,6 @@ class OnnxModel:
         self.graph = graph
         self.inputs: list[Value] = graph.inputs
         self.outputs: list[Value] = graph.outputs
-        self._names = [value.name for value in graph.outputs]
         self._plan = Plan(graph, {})
 
     def __repr__(self) -> str:
@@ -119,14 +118,20 @@ class OnnxModel:
         TypeError, ValueError
             As from a call.
         """
-        names = self._names if output_names is None else list(output_names)
-        given = self._given(feeds)
-        with np.errstate(all="ignore"):
-            made = dict(zip(self._names, self._plan.run(given), strict=True))
-        unknown = [name for name in names if name not in made]
+        plan, given = self._plan, self._given(feeds)
+        if plan.quiet:
+            with np.errstate(all="ignore"):
+                made = plan.run(given)
+        else:
+            made = plan.run(given)
+        results = [_own(one, shared) for one, shared in zip(made, plan.shared, strict=True)]
+        if output_names is None:
+            return results
+        by_name = dict(zip(plan.outputs, results, strict=True))
+        unknown = [name for name in output_names if name not in by_name]
         if unknown:
-            raise _errors.bad_value("output_names", "one of " + ", ".join(map(repr, made)), repr(unknown[0]))
-        return [_own(made[name], given) for name in names]
+            raise _errors.bad_value("output_names", "one of " + ", ".join(map(repr, by_name)), repr(unknown[0]))
+        return [by_name[name] for name in output_names]
 
     def get_inputs(self) -> list[Value]:
         """Return the inputs: objects with ``name``, ``shape`` and ``type``."""
@@ -140,10 +145,14 @@ class OnnxModel:
         """Return the inputs in their order, having checked them."""
         given = []
         for value in self.inputs:
-            if value.name not in feeds:
-                names = ", ".join(repr(one.name) for one in self.inputs)
-                raise _errors.bad_value("inputs", names, f"none for {value.name!r}")
-            given.append(_checked(value, feeds[value.name]))
+            name, dtype, shape = value
+            array = feeds.get(name)
+            if type(array) is not np.ndarray or array.dtype != dtype or array.shape != shape:
+                if name not in feeds:
+                    names = ", ".join(repr(one.name) for one in self.inputs)
+                    raise _errors.bad_value("inputs", names, f"none for {name!r}")
+                array = _checked(value, array)
+            given.append(array)
         if len(feeds) != len(given):
             known = {value.name for value in self.inputs}
             odd = next(name for name in feeds if name not in known)
@@ -159,9 +168,9 @@ def _checked(value: Value, array: Any) -> Array:
     if dtype is not None and array.dtype != dtype:
         raise _errors.bad_type(name, dtype.name, array.dtype.name, f"cast it: {name}.astype({dtype.name!r})")
     if shape is not None and array.shape != shape:
-        fits = len(shape) == array.ndim and all(
-            not isinstance(size, int) or size == length for size, length in zip(shape, array.shape, strict=True)
-        )
+        fits = len(shape) == array.ndim
+        for size, length in zip(shape, array.shape, strict=False):
+            fits = fits and (size == length or type(size) is not int)
         if not fits:
             raise _errors.bad_value(name, f"shape {_text(shape)}", f"{array.shape}")
     return array  # type: ignore[no-any-return]
@@ -175,9 +184,8 @@ def _text(shape: tuple[int | str | None, ...] | None) -> str:
     return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
 
 
-def _own(result: Any, given: list[Array]) -> Array:
-    """Return an output in memory of its own: neither a constant's nor an input's."""
-    array = np.asarray(result)
-    if not array.flags.writeable or any(np.may_share_memory(array, one) for one in given):
-        return array.copy()
-    return array
+def _own(result: Any, shared: bool) -> Array:
+    """Return an output in memory of its own."""
+    if shared:
+        return np.array(result)
+    return result if type(result) is np.ndarray else np.asarray(result)

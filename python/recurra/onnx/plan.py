@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from recurra import _errors
-from recurra.onnx.operators import BUILDERS, MANY, elementwise, supported_operators
+from recurra.onnx.operators import BUILDERS, MANY, control, elementwise, reference, supported_operators
 from recurra.onnx.site import Site, integers
 
 if TYPE_CHECKING:
@@ -45,6 +45,25 @@ _AS_TOLD: dict[str, Callable[..., int]] = {
     "Range": lambda start, limit, delta: int(abs((float(limit) - float(start)) / float(delta))) if delta else 2**62,
     "Tile": lambda x, repeats: x.size * prod(integers(repeats)),
 }
+# Operators that return a view of their first input, or may; and those that may return anything they were given.
+VIEWS = {
+    "Clip",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
+UNKNOWN = {*reference.BUILDERS, *control.BUILDERS, *elementwise.VARIADIC, "Einsum"}
+# Operators that never warn of infinities or NaN.
+SILENT = {*VIEWS, *elementwise.ACTIVATIONS, "Concat", "Conv", "GRU", "Gemm", "LSTM", "RNN", "Shape", "Softmax"}
 _NEVER = {"If", "Loop", "Scan", "GRU", "LSTM", "RNN"}
 
 
@@ -91,6 +110,10 @@ class Plan:
         The graph's own.
     captured : list of str
         Values of the graphs around that may change; `run` takes them behind the inputs.
+    shared : list of bool
+        Whether an output may lie in memory of an input, a constant or another output.
+    quiet : bool
+        Whether NumPy must be kept from warning of infinities and NaN.
     """
 
     def __init__(self, graph: Graph, around: Mapping[str, Array]) -> None:
@@ -133,7 +156,8 @@ class Plan:
             steps.append(Step(call, inputs, outputs[0] if single else -1, outputs, (), label))
         self._results = [place(name) for name in self.outputs]
         self._values = values
-        self.constant = [name in constants for name in self.outputs]
+        self.shared = _shared(self.outputs, used)
+        self.quiet = any(node.op_type not in SILENT for node, _ in used)
         self.steps = _released(steps, {*self._results, *(places[name] for name in constants if name in places), 0})
 
     def run(self, given: Sequence[Any]) -> list[Any]:
@@ -162,6 +186,19 @@ class Plan:
             assert step is not None
             raise _named(error, step.where) from error
         return [values[index] for index in self._results]
+
+
+def _shared(outputs: list[str], used: list[tuple[Node, Any]]) -> list[bool]:
+    """Return for each output whether it may lie in memory of an input, a constant or another output."""
+    maker = {name: node for node, _ in used for name in node.outputs}
+    roots: set[str] = set()
+    found = []
+    for name in outputs:
+        while name in maker and maker[name].op_type in VIEWS:
+            name = maker[name].inputs[0]
+        found.append(name not in maker or maker[name].op_type in UNKNOWN or name in roots)
+        roots.add(name)
+    return found
 
 
 def _named(error: Exception, where: str) -> Exception:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recurra._typing import Array
     from recurra.onnx.graph import Node
 
+MOST_BATCH_SIZES = 64  # for which streams are kept
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 _DTYPES = {"float16": "float32", "float32": "float32", "float64": "float64"}  # what the engine computes each in
 
@@ -40,6 +41,46 @@ class Packed(NamedTuple):
     inputs: int
     units: int
     constant: bool
+
+
+class SingleStep:
+    """A forward node called for one step at a time, as models that are fed piece by piece do.
+
+    The engine's stream does it without setting up a pass over a sequence. A stream serves one thread at a time, so
+    there is one for each call under way.
+    """
+
+    def __init__(self, packed: Packed, batch_first: bool) -> None:
+        (self.part,), self.inputs, _, _ = packed
+        self.batch_first = batch_first
+        self.idle: dict[int, list[_core.Stream]] = {}
+
+    def __call__(self, x: Array, h: Array | None, c: Array | None) -> tuple[Array | None, ...] | None:
+        """Return Y, Y_h and Y_c, or None for what is no single step, or does not fit."""
+        shape = x.shape
+        if len(shape) != 3 or shape[1 if self.batch_first else 0] != 1:
+            return None
+        batch = shape[0 if self.batch_first else 1]
+        if self.batch_first:
+            h, c = (None if one is None else one.transpose(1, 0, 2) for one in (h, c))
+        idle = self.idle.get(batch)
+        if idle is None:
+            if len(self.idle) == MOST_BATCH_SIZES:
+                self.idle.clear()
+            idle = self.idle[batch] = []
+        try:
+            try:
+                stream = idle.pop()
+            except IndexError:
+                stream = _core.Stream(self.part.engine, self.part.weights, batch)
+            y, hn, cn = stream.advance(x.reshape(batch, self.inputs), h, c)
+        except (TypeError, ValueError):
+            return None  # the pass over a sequence says what does not fit
+        idle.append(stream)
+        if not self.batch_first:
+            return (y[None, None], hn) if cn is None else (y[None, None], hn, cn)
+        y, hn = y[:, None, None], hn.transpose(1, 0, 2)
+        return (y, hn) if cn is None else (y, hn, cn.transpose(1, 0, 2))
 
 
 class Recurrent:
@@ -69,20 +110,31 @@ class Recurrent:
         self.settings = recurrent_settings.read(node, where)
         self.directions = len(self.settings.activations)
         self.wants_sequence = node.wants(0)
-        self.count = len(node.outputs)
-        peepholes = self.settings.cell == "lstm"
-        self.places = (1, 2, 3, 7) if peepholes else (1, 2, 3)
         self.packed: Packed | None = None
-        given = [place for place in self.places if node.has(place)]
-        if all(constants[place] is not None for place in given):
-            held = [constants[place] if place in given else None for place in self.places]
+        held = [constants[place] if node.has(place) else None for place in (1, 2, 3, 7)]
+        if all(array is not None for place, array in zip((1, 2, 3, 7), held, strict=True) if node.has(place)):
             self.packed = self._assembled(held, constant=True)
+        self.single = None
+        if self.packed and self.settings.direction == "forward":
+            self.single = SingleStep(self.packed, self.settings.batch_first)
 
-    def __call__(self, x: Array, *others: Array | None) -> tuple[Array | None, ...]:
+    def __call__(
+        self,
+        x: Array,
+        w: Array,
+        r: Array,
+        b: Array | None = None,
+        lengths: Array | None = None,
+        h: Array | None = None,
+        c: Array | None = None,
+        p: Array | None = None,
+    ) -> tuple[Array | None, ...]:
         """Return Y, Y_h and, of an LSTM, Y_c."""
-        given = (x, *others, *(None,) * (7 - len(others)))
-        packed = self.packed or self._assembled([given[place] for place in self.places], constant=False)
-        lengths, h, c = given[4], given[5], given[6]
+        if self.single is not None and lengths is None:
+            made = self.single(x, h, c)
+            if made is not None:
+                return made
+        packed = self.packed or self._assembled([w, r, b, p], constant=False)
         kept = x.dtype
         if kept == np.float16:
             x, h, c = (None if one is None else one.astype(np.float32) for one in (x, h, c))  # type: ignore[assignment]
@@ -93,10 +145,10 @@ class Recurrent:
         if self.settings.batch_first:
             h, c = (None if one is None else one.transpose(1, 0, 2) for one in (h, c))
         if len(packed.parts) == 1:
-            made = self._run(packed.parts[0], rows, h, c, lengths, packed.constant)
+            found = self._run(packed.parts[0], rows, h, c, lengths, packed.constant)
         else:
-            made = self._both(packed, rows, h, c, lengths)
-        y, hn, cn = self._outputs(made, packed.units, lengths, h is not None or c is not None)
+            found = self._both(packed, rows, h, c, lengths)
+        y, hn, cn = self._outputs(found, packed.units, lengths, h is not None or c is not None)
         results = (y, hn) if cn is None else (y, hn, cn)
         if kept == np.float16:
             return tuple(None if one is None else one.astype(np.float16) for one in results)
@@ -171,7 +223,7 @@ class Recurrent:
 
     def _assembled(self, arrays: list[Array | None], *, constant: bool) -> Packed:
         """Return the engine's layers for W, R, B and P."""
-        w, r, b, p = (*arrays, None)[:4]
+        w, r, b, p = arrays
         assert w is not None
         assert r is not None
         inputs, units = self._fitting(w, r, b, p)
