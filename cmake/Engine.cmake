@@ -52,7 +52,7 @@ foreach(target IN LISTS targets)
 endforeach()
 
 # ---- the objects --------------------------------------------------------------------------------------------------
-recurra_objects(recurra_kernels ${kernel_sources})
+recurra_objects(recurra_kernels csrc/kernels/inference_rows.cc ${kernel_sources})
 recurra_objects(recurra_nn
   csrc/base/memory.cc
   csrc/kernels/dispatch.cc

@@ -5,7 +5,19 @@ include(CMakePackageConfigHelpers)
 
 # The C ABI (csrc/runtime/include/recurra.h).
 recurra_objects(recurra_runtime_objects
+  csrc/runtime/build_layers.cc
+  csrc/runtime/build_recurrent.cc
   csrc/runtime/error.cc
+  csrc/runtime/json.cc
+  csrc/runtime/layer_ops.cc
+  csrc/runtime/loading.cc
+  csrc/runtime/memory.cc
+  csrc/runtime/model.cc
+  csrc/runtime/recurrent_op.cc
+  csrc/runtime/row_norm.cc
+  csrc/runtime/run.cc
+  csrc/runtime/safetensors.cc
+  csrc/runtime/state.cc
 )
 target_include_directories(recurra_runtime_objects PUBLIC csrc/runtime/include)
 target_compile_options(recurra_runtime_objects PRIVATE -fno-exceptions -fno-rtti)
@@ -23,7 +35,6 @@ recurra_objects(recurra_team_of_one ${team_sources})
 add_library(recurra STATIC
   $<TARGET_OBJECTS:recurra_runtime_objects>
   $<TARGET_OBJECTS:recurra_kernels>
-  $<TARGET_OBJECTS:recurra_nn>
   $<TARGET_OBJECTS:recurra_team_of_one>)
 set_target_properties(recurra PROPERTIES LINKER_LANGUAGE CXX)
 target_include_directories(recurra INTERFACE csrc/runtime/include)

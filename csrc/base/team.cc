@@ -4,6 +4,8 @@
 #include <exception>
 #include <thread>
 
+#include "base/denormals.h"
+
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -13,27 +15,6 @@
 
 namespace recurra {
 namespace {
-
-// Flushes denormals to zero while it lives: a decaying state would otherwise run many times slower.
-class FlushDenormals {
- public:
-#if defined(__SSE2__)
-  FlushDenormals() : mode_(_mm_getcsr()) { _mm_setcsr(mode_ | 0x8040u); }  // FTZ, DAZ
-  ~FlushDenormals() { _mm_setcsr(mode_); }
-
- private:
-  unsigned mode_;
-#elif defined(__aarch64__)
-  FlushDenormals() {
-    __asm__ volatile("mrs %0, fpcr" : "=r"(mode_));
-    __asm__ volatile("msr fpcr, %0" ::"r"(mode_ | (1ul << 24)));  // FZ
-  }
-  ~FlushDenormals() { __asm__ volatile("msr fpcr, %0" ::"r"(mode_)); }
-
- private:
-  unsigned long mode_;
-#endif
-};
 
 inline void pause() {
 #if defined(__SSE2__)
@@ -80,30 +61,32 @@ bool run_team_of(int threads, const Poll& poll, void (*call)(const void* body, T
   std::atomic<bool> stop{false};
   Barrier barrier;
   Interrupt interrupt{poll};
-  if (threads <= 1) {
-    FlushDenormals flush;
-    Team team(0, 1, &barrier, &stop, &interrupt);
-    call(body, team);
+#if defined(_OPENMP)
+  if (threads > 1) {
+    std::exception_ptr failure;
+    std::atomic<bool> failed{false};
+#pragma omp parallel num_threads(threads)
+    {
+      FlushDenormals flush;
+      const int rank = omp_get_thread_num();
+      Team team(rank, omp_get_num_threads(), &barrier, &stop, rank == 0 ? &interrupt : nullptr);
+      try {
+        call(body, team);
+        team.meet();  // here rather than at the region's own end, which may spin for a millisecond
+      } catch (...) {
+        if (!failed.exchange(true)) failure = std::current_exception();
+        stop = true;
+      }
+    }
+    if (failure) std::rethrow_exception(failure);
     return !stop;
   }
-#if defined(_OPENMP)
-  std::exception_ptr failure;
-  std::atomic<bool> failed{false};
-#pragma omp parallel num_threads(threads)
-  {
-    FlushDenormals flush;
-    const int rank = omp_get_thread_num();
-    Team team(rank, omp_get_num_threads(), &barrier, &stop, rank == 0 ? &interrupt : nullptr);
-    try {
-      call(body, team);
-      team.meet();  // here rather than at the region's own end, which may spin for a millisecond
-    } catch (...) {
-      if (!failed.exchange(true)) failure = std::current_exception();
-      stop = true;
-    }
-  }
-  if (failure) std::rethrow_exception(failure);
+#else
+  (void)threads;
 #endif
+  FlushDenormals flush;
+  Team team(0, 1, &barrier, &stop, &interrupt);
+  call(body, team);
   return !stop;
 }
 

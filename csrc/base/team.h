@@ -55,7 +55,8 @@ class Team {
   Interrupt* interrupt_;  // null on all threads but the calling one
 };
 
-// Runs body(Team&) on `threads` threads (the caller is rank 0). False when it was stopped by `poll`. Allocates nothing.
+// Runs body(Team&) on `threads` threads (the caller is rank 0), or on the caller's alone where there is no OpenMP.
+// False when it was stopped by `poll`. Allocates nothing.
 bool run_team_of(int threads, const Poll& poll, void (*call)(const void* body, Team&), const void* body);
 template <class Body>
 bool run_team(int threads, const Poll& poll, const Body& body) {

@@ -67,6 +67,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   bind_embedding(m);
   bind_linear(m);
   bind_recurrent(m);
+  bind_runtime(m);
   bind_stream(m);
   bind_train(m);
   bind_updates(m);

@@ -7,6 +7,7 @@ namespace recurra {
 void bind_embedding(pybind11::module_& m);
 void bind_linear(pybind11::module_& m);
 void bind_recurrent(pybind11::module_& m);
+void bind_runtime(pybind11::module_& m);
 void bind_sequence_losses(pybind11::module_& m);
 void bind_stream(pybind11::module_& m);
 void bind_train(pybind11::module_& m);

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "kernels/cpu.h"
+
 #define RECURRA_DECLARE(target)         \
   namespace target {                    \
   Kernels<float> kernels_float();       \
@@ -32,15 +34,6 @@ struct Row {
   Kernels<float> (*narrow_float)() = nullptr;  // with half as wide vectors
   Kernels<double> (*narrow_double)() = nullptr;
 };
-
-[[maybe_unused]] bool always() { return true; }
-#if defined(__x86_64__)
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-bool has_avx512() {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
-#endif
 
 // Best first.
 const Row kRows[] = {

@@ -3,6 +3,7 @@
 #pragma once
 #include "kernels/cells_general.h"
 #include "kernels/cells_plain.h"
+#include "kernels/inference.h"
 #include "kernels/normalise.h"
 #include "kernels/probe.h"
 #include "kernels/product.h"
@@ -41,6 +42,10 @@ Kernels<T> make_kernels() {
   k.train = make_train_kernels<T>();
   return k;
 }
+
+// What inference_rows.cc looks for.
+InferenceKernels<float> inference_float() { return make_inference<float>(RECURRA_STRING(RECURRA_TARGET)); }
+InferenceKernels<double> inference_double() { return make_inference<double>(RECURRA_STRING(RECURRA_TARGET)); }
 
 // What dispatch.cc looks for: one function a target and number type. fused(a, b, c) tells how this target rounds a * b
 // - c.

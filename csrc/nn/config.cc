@@ -5,13 +5,6 @@
 
 namespace recurra {
 
-bool Config::plain() const {
-  return cell != kGruBefore && activation.kind == ActivationKind::kTanh &&
-         (cell == kRnn || gate_activation.kind == ActivationKind::kSigmoid) &&
-         (cell != kLstm || output_activation.kind == ActivationKind::kTanh) && clip == 0 && cell_clip == 0 &&
-         zone_c == 0 && !peepholes && !coupled && !(layer_norm && cell == kLstm);
-}
-
 long Parameter::size() const {
   long size = 1;
   for (const long n : shape) size *= n;

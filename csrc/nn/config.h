@@ -33,7 +33,12 @@ struct Config {
   long output() const { return bidirectional && merge == Merge::kConcat ? 2 * recurrent() : recurrent(); }
   long layer_input(long layer) const { return layer == 0 ? input : output(); }
   // Default activations and no variant inside the cell: the fused kernels serve it.
-  bool plain() const;
+  bool plain() const {
+    return cell != kGruBefore && activation.kind == ActivationKind::kTanh &&
+           (cell == kRnn || gate_activation.kind == ActivationKind::kSigmoid) &&
+           (cell != kLstm || output_activation.kind == ActivationKind::kTanh) && clip == 0 && cell_clip == 0 &&
+           zone_c == 0 && !peepholes && !coupled && !(layer_norm && cell == kLstm);
+  }
 };
 
 struct Parameter {

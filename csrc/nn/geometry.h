@@ -72,4 +72,14 @@ inline Geometry geometry_of(const Config& c, long lanes) {
   return g;
 }
 
+// The row of a (G * H, *) weight that lane `column` of a gate product stands for, -1 in padding.
+struct GateRow {
+  const Geometry& g;
+  const Columns& columns;
+  long operator()(long column) const {
+    const long vector = column / g.lanes, unit = vector / columns.slots() * g.lanes + column % g.lanes;
+    return unit < g.hidden ? columns.gates[vector % columns.slots()] * g.hidden + unit : -1;
+  }
+};
+
 }  // namespace recurra

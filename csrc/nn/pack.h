@@ -7,16 +7,6 @@
 
 namespace recurra {
 
-// The row of a (G * H, *) weight that lane `column` of a gate product stands for, -1 in padding.
-struct GateRow {
-  const Geometry& g;
-  const Columns& columns;
-  long operator()(long column) const {
-    const long vector = column / g.lanes, unit = vector / columns.slots() * g.lanes + column % g.lanes;
-    return unit < g.hidden ? columns.gates[vector % columns.slots()] * g.hidden + unit : -1;
-  }
-};
-
 // The kernels of a layer. Layer normalisation sums lane by lane, so its bits depend on the width: always the widest.
 template <class T>
 const Kernels<T>& kernels_of(const Config& c) {

@@ -25,22 +25,26 @@ PackedMatrix<T> empty_matrix(long depth, long vectors, long panel_vectors, long 
   return m;
 }
 
-// Calls f(destination of depth 0, row stride, first column, columns) for every panel.
+// Calls f(destination of depth 0, row stride, first column, columns) for every panel of packed data.
 template <class T, class F>
-void each_panel(PackedMatrix<T>& m, const F& f) {
-  for (long first = 0; first < m.vectors; first += m.panel_vectors) {
-    const long columns = std::min(m.panel_vectors, m.vectors - first) * m.lanes;
-    f(m.data.data() + first * m.lanes * m.depth, columns, first * m.lanes, columns);
+void each_panel(T* data, long depth, long vectors, long panel_vectors, long lanes, const F& f) {
+  for (long first = 0; first < vectors; first += panel_vectors) {
+    const long columns = std::min(panel_vectors, vectors - first) * lanes;
+    f(data + first * lanes * depth, columns, first * lanes, columns);
   }
 }
+template <class T, class F>
+void each_panel(PackedMatrix<T>& m, const F& f) {
+  each_panel(m.data.data(), m.depth, m.vectors, m.panel_vectors, m.lanes, f);
+}
 
-// Column c of the product is row source(c) of `weight` ([*, depth], row-major), or zero where source(c) < 0.
+// Fills packed data: column c of the product is row source(c) of `weight` ([*, depth], row-major), or zero where
+// source(c) < 0.
 template <class T, class Source>
-PackedMatrix<T> pack_rows(const T* weight, long depth, long vectors, long panel_vectors, long lanes,
-                          const Source& source) {
-  PackedMatrix<T> m = empty_matrix<T>(depth, vectors, panel_vectors, lanes);
+void fill_rows(T* data, const T* weight, long depth, long vectors, long panel_vectors, long lanes,
+               const Source& source) {
   constexpr long kBlock = 16;  // depth: a cache line of the source at a time
-  each_panel(m, [&](T* panel, long stride, long first, long columns) {
+  each_panel(data, depth, vectors, panel_vectors, lanes, [&](T* panel, long stride, long first, long columns) {
     for (long k0 = 0; k0 < depth; k0 += kBlock) {
       const long k1 = std::min(depth, k0 + kBlock);
       for (long c = 0; c < columns; ++c) {
@@ -55,6 +59,13 @@ PackedMatrix<T> pack_rows(const T* weight, long depth, long vectors, long panel_
       }
     }
   });
+}
+
+template <class T, class Source>
+PackedMatrix<T> pack_rows(const T* weight, long depth, long vectors, long panel_vectors, long lanes,
+                          const Source& source) {
+  PackedMatrix<T> m = empty_matrix<T>(depth, vectors, panel_vectors, lanes);
+  fill_rows(m.data.data(), weight, depth, vectors, panel_vectors, lanes, source);
   return m;
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         plot,
         reference,
         regularizers,
+        runtime,
     )
     from recurra._gradcheck import gradcheck
     from recurra._random import set_random_seed
@@ -166,6 +167,7 @@ __all__ = [
     "plot",
     "reference",
     "regularizers",
+    "runtime",
     "set_num_threads",
     "set_random_seed",
     "show_config",
@@ -185,6 +187,7 @@ _HOMES = {
     "optimizers": "optimizers",
     "plot": "plot",
     "reference": "reference",
+    "runtime": "runtime",
     "RNN": "layers",
     "SimpleRNN": "layers",
     "LSTM": "layers",

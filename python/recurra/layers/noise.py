@@ -11,7 +11,10 @@ from recurra import _core, _errors
 from recurra.layers.plain import PlainLayer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from recurra._typing import Array, Pullback
+    from recurra.streaming import Stepper
 
 
 class SpatialDropout1D(PlainLayer):
@@ -64,6 +67,11 @@ class SpatialDropout1D(PlainLayer):
             return x, _unchanged
         ones = np.ones((x.shape[0], x.shape[-1]), x.dtype)
         return _multiplied(x, _core.dropout(ones, self.rate, seed, 0)[:, None, :])
+
+    def _steppers(self, batch_size: int) -> Iterable[Stepper]:
+        from recurra.layers.dropout import Dropout
+
+        return Dropout(0.0, dtype=self.dtype.name)._steppers(batch_size)  # the same for inference, without a time axis
 
 
 class GaussianNoise(PlainLayer):
