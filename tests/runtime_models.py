@@ -79,33 +79,11 @@ WHOLE = {
 }
 
 # Layers of recurra.layers.LAYERS that the runtime refuses, with arguments where they need some.
-REFUSED = set(
-    [
-        "Attention",
-        "AdditiveAttention",
-        "CellRNN",
-        "CRF",
-        "Add",
-        "Average",
-        "AveragePooling1D",
-        "Concatenate",
-        "Cropping1D",
-        "Dot",
-        "Flatten",
-        "GlobalAveragePooling1D",
-        "GlobalMaxPooling1D",
-        "MaxPooling1D",
-        "Maximum",
-        "Minimum",
-        "Multiply",
-        "Permute",
-        "RepeatVector",
-        "Reshape",
-        "Subtract",
-        "UpSampling1D",
-        "ZeroPadding1D",
-    ]
-)
+REFUSED = {
+    *("Attention", "AdditiveAttention", "CellRNN", "CRF", "Add", "Average", "AveragePooling1D", "Concatenate"),
+    *("Cropping1D", "Dot", "Flatten", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "MaxPooling1D", "Maximum"),
+    *("Minimum", "Multiply", "Permute", "RepeatVector", "Reshape", "Subtract", "UpSampling1D", "ZeroPadding1D"),
+}
 
 
 def randomized(model, features, rng):
