@@ -7,7 +7,7 @@ the attributes and inputs of each version are those of its specification, with i
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -114,6 +114,8 @@ class Graph:
         Inputs without the initializers.
     captured : tuple of str
         Of a graph inside of a node: the values it reads from around.
+    metadata : dict of str to str
+        What the file says beside the graph.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Graph:
     inputs: list[Value]
     outputs: list[Value]
     captured: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
 
     def walk(self) -> Iterator[Node]:
         """Yield all nodes, also those of graphs inside of nodes."""
@@ -200,7 +203,8 @@ class _Reader:
         if not proto.HasField("graph"):
             raise _errors.bad_value(self.source, "an ONNX model with a graph", "one without", "is the file damaged?")
         inlined = functions.inline(proto, self.source)
-        return self.graph(inlined.graph, 0, frozenset())
+        metadata = {entry.key: entry.value for entry in proto.metadata_props}
+        return replace(self.graph(inlined.graph, 0, frozenset()), metadata=metadata)
 
     def graph(self, proto: GraphProto, depth: int, around: frozenset[str]) -> Graph:
         if depth > MOST_DEPTH:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto, ValueInfoProto
 
+    from recurra._typing import Array
+
 OPSETS = (13, 22)
 _MOST_BYTES = 2**31 - 1  # of one protobuf message
 
@@ -32,15 +34,34 @@ def export(model: Any, path: str | os.PathLike[str], **options: Any) -> None:
         file.write(data)
 
 
-def to_proto(
+def to_proto(model: Any, **options: Any) -> ModelProto:
+    """Return a model as an ONNX message; see `recurra.training.stored.Stored.export_onnx`."""
+    return _message(model, _drawn(model, **options))
+
+
+def weights_of(model: Any, **options: Any) -> dict[str, Array]:
+    """Return the parameters as `to_proto` writes them, by their names there: moved, never computed with."""
+    return _drawn(model, **options).graph.weights
+
+
+class _Drawing(NamedTuple):
+    """A model's graph, its inputs as the file describes them, its outputs and their names there."""
+
+    graph: Graph
+    inputs: list[Any]
+    outputs: list[Value]
+    names: list[str]
+    lengths: bool
+
+
+def _drawn(
     model: Any,
     *,
     opset: int = 17,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     lengths: bool = False,
-) -> ModelProto:
-    """Return a model as an ONNX message; see `recurra.training.stored.Stored.export_onnx`."""
+) -> _Drawing:
     opset = _errors.check_integer("opset", opset, OPSETS[0], min(OPSETS[1], onnx.defs.onnx_opset_version()))
     model._settle()
     model._require_built()
@@ -57,7 +78,8 @@ def to_proto(
     _check_distinct(taken)
     graph = Graph(opset, taken)
     outputs = emit(model, given, Scope(graph, model))
-    return _message(model, graph, infos, outputs, wanted, {"opset": opset, "lengths": lengths})
+    graph.prune([value.name for value in outputs])
+    return _Drawing(graph, infos, outputs, wanted, lengths)
 
 
 def _names(argument: str, given: Any, own: Sequence[str]) -> list[str]:
@@ -102,10 +124,8 @@ def _with_lengths(given: list[Value]) -> tuple[list[Value], list[ValueInfoProto]
     return found, infos
 
 
-def _message(
-    model: Any, graph: Graph, inputs: list[Any], outputs: list[Value], wanted: list[str], options: dict[str, Any]
-) -> ModelProto:
-    graph.prune([value.name for value in outputs])
+def _message(model: Any, drawing: _Drawing) -> ModelProto:
+    graph, inputs, outputs, wanted, lengths = drawing
     _name_outputs(graph, [value.name for value in outputs], wanted)
     infos = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), ["batch", *value.shape[1:]])
@@ -124,7 +144,7 @@ def _message(
         ir_version=helper.find_min_ir_version_for(opsets),
     )
     _describe_outputs(proto)
-    helper.set_model_props(proto, {"recurra": _description(model, options)})
+    helper.set_model_props(proto, {"recurra": _description(model, {"opset": graph.opset, "lengths": lengths})})
     onnx.checker.check_model(proto, full_check=True)
     return proto
 

@@ -51,12 +51,22 @@ class Graph:
         The version of the operator set.
     taken : iterable of str
         Names of the graph's inputs and outputs.
+
+    Attributes
+    ----------
+    nodes : list of onnx.NodeProto
+        In the order of computing.
+    initializers : dict of str to onnx.TensorProto
+        Weights and constants.
+    weights : dict of str to numpy.ndarray
+        Those initializers that hold parameters.
     """
 
     def __init__(self, opset: int, taken: Iterable[str]) -> None:
         self.opset = opset
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
+        self.weights: dict[str, Array] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._made: dict[tuple[Any, ...], str] = {}
         self._names = set(taken)
@@ -80,10 +90,9 @@ class Graph:
         """Return the name of an initializer, made if its key is new: a layer may be called twice."""
 
         def made() -> str:
-            unique, array = self._unique(name), make()
-            self.initializers[unique] = numpy_helper.from_array(
-                np.ascontiguousarray(array).reshape(array.shape), unique
-            )
+            array = make()
+            unique = self._initializer(name, array)
+            self.weights[unique] = array
             return unique
 
         return self.once(key, made)
@@ -108,6 +117,7 @@ class Graph:
                 nodes.append(node)
         self.nodes = nodes[::-1]
         self.initializers = {name: tensor for name, tensor in self.initializers.items() if name in needed}
+        self.weights = {name: array for name, array in self.weights.items() if name in needed}
 
     def _unique(self, name: str) -> str:
         unique, number = name, 0
