@@ -12,8 +12,8 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(hint, name=error.name) from error
 
 from recurra.onnx.graph import Graph, Node, Value, read_graph
-from recurra.onnx.loading import load
+from recurra.onnx.loading import load, save
 from recurra.onnx.model import OnnxModel
 from recurra.onnx.operators import supported_operators
 
-__all__ = ["Graph", "Node", "OnnxModel", "Value", "load", "read_graph", "supported_operators"]
+__all__ = ["Graph", "Node", "OnnxModel", "Value", "load", "read_graph", "save", "supported_operators"]

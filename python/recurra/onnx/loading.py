@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from recurra import _errors
@@ -27,8 +25,13 @@ def load(path: str | os.PathLike[str], custom_objects: Any = None, *, native: bo
     return OnnxModel(graph)
 
 
+def save(model: Any, path: str | os.PathLike[str]) -> None:
+    """Write a model to an ONNX file; the same as ``model.export_onnx(path)``."""
+    model.export_onnx(path)
+
+
 def convert(graph: Graph) -> Any:
     """Return a native model that computes what a graph does, or None if our layers cannot say it."""
-    if find_spec("recurra.onnx.native") is None:
-        return None
-    return import_module("recurra.onnx.native").convert(graph)
+    from recurra.onnx import native
+
+    return native.convert(graph)

@@ -58,7 +58,8 @@ class Reader:
                 raise Unmatched(node.label)
             made = handler(node, [self.meanings[name] for name in node.inputs], self)
             for name, meaning in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
-                self.meanings[name] = meaning
+                if name:
+                    self.meanings[name] = meaning
         return [self._output(self.meanings.get(value.name)) for value in self.graph.outputs]
 
     def _input(self, value: Value) -> Ref:
@@ -80,6 +81,7 @@ class Reader:
         """Return the array of an output, through a layer where its axes lie otherwise."""
         if not isinstance(meaning, Data):
             raise Unmatched("an output that is no array")
+        meaning = self.settled(meaning)
         if meaning.plain:
             return meaning.ref
         if sorted(meaning.axes) == sorted(whole(meaning.ref.rank)) and meaning.axes[0] == (0,):
@@ -121,6 +123,7 @@ class Reader:
 
     def with_last(self, x: Data, place: int) -> Data:
         """Return a view whose axis at ``place`` is its array's last, through a layer if it is another one."""
+        x = self.settled(x)
         axis = x.axes[place]
         if len(axis) != 1 or not isinstance(axis[0], int) or x.split != 1:
             raise Unmatched("features that are no axis")
@@ -133,6 +136,20 @@ class Reader:
         places = {number: place for place, number in enumerate(order)}
         axes = tuple(tuple(places[int(atom)] for atom in part) for part in x.axes)
         return Data(self._permuted(x.ref, order), axes)
+
+    def settled(self, x: Data) -> Data:
+        """Return a view whose axes are an array's, through a layer if some are made of several."""
+        atoms = tuple(atom for axis in x.axes for atom in axis)
+        if all(len(axis) == 1 for axis in x.axes) or x.axes[0] != (0,) or atoms != tuple(range(x.ref.rank)):
+            return x
+        sizes = x.sizes[1:]
+        if x.ref.integers or not all(isinstance(size, int) for size in sizes):
+            return x
+        from recurra.layers import Flatten, Reshape
+
+        call = Call(Flatten if len(sizes) == 1 else Reshape, [x.ref])
+        call.options = {} if len(sizes) == 1 else {"target_shape": list(sizes)}
+        return data(self.result(call, (x.ref.sizes[0], *(size for size in sizes if isinstance(size, int)))))
 
     def step(self, x: Data, axis: int, index: int) -> Data:
         """Return the last step that a recurrent layer computed, or an array without an axis of size 1."""

@@ -329,7 +329,8 @@ def flatten(node: Node, values: list[Meaning], reader: Reader) -> Meaning:
     x = values[0]
     if not isinstance(x, Data) or node.attributes.get("axis", 1) != 1 or len(x.axes) < 2:
         raise Unmatched("axes joined otherwise")
-    return reader.reshaped(node, x, [0, -1]) if len(x.axes) > 2 else x
+    rest = tuple(atom for axis in x.axes[1:] for atom in axis)
+    return x.viewed((x.axes[0], rest))
 
 
 def _regrouped(x: Data, target: list[Size]) -> Axes | None:
