@@ -245,7 +245,8 @@ def last_of_stack(kind="GRU", index=-1, **attributes):
         ("GRU", {}),
         ("GRU", {"linear_before_reset": 1, "clip": 0.4}),
         ("LSTM", {"input_forget": 1}),
-        ("LSTM", {"activations": ["HardSigmoid", "Elu", "Relu"], "activation_alpha": [0.3, 0.7], "activation_beta": [0.4]}),
+        ("LSTM", {"activations": ["HardSigmoid", "Elu", "Relu"], "activation_alpha": [0.3, 0.7],
+                  "activation_beta": [0.4]}),
         ("RNN", {"activations": ["LeakyRelu"], "activation_alpha": [0.2]}),
         ("RNN", {"activations": ["Elu"]}),
     ],
@@ -332,7 +333,8 @@ NEAR_MISSES = {
     "windows that are rounded up": lambda: one(
         "MaxPool", inputs={"x": ["n", 4, "t"]}, kernel_shape=[2], strides=[2], ceil_mode=1
     ),
-    "activations of each direction": lambda: pytorch_like(activations=["Sigmoid", "Tanh", "Tanh", "Sigmoid", *["Relu"] * 2]),
+    "activations of each direction": lambda: pytorch_like(activations=["Sigmoid", *["Tanh"] * 3, *["Relu"] * 2]),
+    "a bound of 0": lambda: last_of_stack(clip=0.0),
     "an operator that only the runner knows in a mask": lambda: one("NonZero"),
 }  # fmt: skip
 

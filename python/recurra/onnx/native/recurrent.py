@@ -143,13 +143,12 @@ class _Operator:
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of the layer."""
-        clip = self.attributes["clip"]
         made: dict[str, Any] = {
             "units": self.units,
             "use_bias": self.b is not None,
             "bidirectional": self.directions == 2,
             "go_backwards": self.reverse,
-            "clip": clip or None,
+            "clip": self.attributes["clip"],
             **dict(zip(_ARGUMENTS[self.op_type], self._activations(), strict=True)),
         }
         if self.op_type == "GRU":
