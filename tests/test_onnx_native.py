@@ -11,19 +11,28 @@ from layer_examples import EXAMPLES, label
 
 onnx = pytest.importorskip("onnx")
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import helper  # noqa: E402
 
 from onnx_export_cases import called, drawn, random_model, shaken  # noqa: E402
+from onnx_graphs import (  # noqa: E402
+    ALIKE,
+    NEAR_MISSES,
+    RNG,
+    F,
+    H,
+    N,
+    T,
+    graph_of,
+    last_of_stack,
+    node,
+    pytorch_like,
+    real,
+    recurrent_weights,
+    whole,
+)
 from recurra.onnx import OnnxModel, read_graph  # noqa: E402
 from recurra.onnx.export import layers, to_proto  # noqa: E402
 from recurra.onnx.native import HANDLERS, convert  # noqa: E402
-
-RNG = np.random.default_rng(7)
-T, N, F, H = 5, 3, 4, 6
-
-
-def real(*shape):
-    return RNG.standard_normal(shape).astype(np.float32)
 
 
 def stripped(proto):
@@ -78,8 +87,20 @@ def test_large_models_have_places_beyond_what_float32_counts(monkeypatch):
     monkeypatch.setattr(own, "_DIGITS", 16)  # as if float32 held 4 bits
     model = built(recurra.LSTM(3), recurra.Dense(2))
     assert 16 < model.size < 256
-    loaded = convert(read_graph(to_proto(model)))
+    loaded = own.rebuilt(read_graph(to_proto(model)))
     np.testing.assert_array_equal(loaded.flat_parameters, model.flat_parameters)
+
+
+def test_nothing_is_made_for_a_description_of_more_than_the_file_holds(monkeypatch):
+    from recurra.onnx.native import own
+
+    proto = to_proto(built(recurra.Dense(3), shape=(None, F)))
+    more = saying("Sequential", {"layers": [{"class_name": "Dense", "config": {"units": 4}}]}, [None, F])
+    helper.set_model_props(proto, {"recurra": more})
+    made = []
+    monkeypatch.setattr(own, "_parameters", lambda *arguments: made.append(arguments))
+    assert own.rebuilt(read_graph(proto)) is None
+    assert not made
 
 
 def test_a_loaded_model_trains(tmp_path):
@@ -95,8 +116,8 @@ def test_a_loaded_model_trains(tmp_path):
 def test_a_description_is_not_believed_of_a_graph_that_was_changed():
     model = built(recurra.Dense(3, activation="tanh"), recurra.Dense(2), shape=(None, F))
     proto = to_proto(model)
-    for node in proto.graph.node:
-        node.op_type = "Sigmoid" if node.op_type == "Tanh" else node.op_type
+    for part in proto.graph.node:
+        part.op_type = "Sigmoid" if part.op_type == "Tanh" else part.op_type
     graph, x = read_graph(proto), real(N, F)
     assert graph.metadata
     np.testing.assert_allclose(convert(graph)(x), OnnxModel(graph)(x), atol=1e-6)
@@ -130,35 +151,6 @@ def test_a_hostile_description_is_ignored(text):
 # Files of others
 
 
-def graph_of(nodes, inputs, outputs, weights, opset=20):
-    """A graph made by hand; shapes are lists with texts for open sizes, ``ids`` has integers."""
-    infos = [
-        helper.make_tensor_value_info(name, TensorProto.INT64 if name == "ids" else TensorProto.FLOAT, shape)
-        for name, shape in inputs.items()
-    ]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
-    tensors = [numpy_helper.from_array(array, name) for name, array in weights.items()]
-    made = helper.make_graph(nodes, "graph", infos, outputs, tensors)
-    return read_graph(helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)]))
-
-
-def node(op, inputs, outputs, name="", **attributes):
-    return helper.make_node(op, inputs.split(), outputs.split(), name=name, **attributes)
-
-
-def whole(*numbers):
-    return np.array(numbers, np.int64)
-
-
-def recurrent_weights(gates, features, directions=1, prefix=""):
-    rows = gates * H
-    return {
-        f"{prefix}W": real(directions, rows, features) * 0.5,
-        f"{prefix}R": real(directions, rows, H) * 0.5,
-        f"{prefix}B": real(directions, 2 * rows) * 0.5,
-    }
-
-
 def assert_native(graph, *inputs):
     """A graph has a native model that agrees with the runner within 1e-6, also on a batch of another size."""
     model = convert(graph)
@@ -173,42 +165,6 @@ def assert_native(graph, *inputs):
     return model
 
 
-def pytorch_like(read="hidden", **lstm):
-    """What PyTorch writes of Embedding, a bidirectional LSTM with zero states, and Linear."""
-    weights = recurrent_weights(4, F, 2) | {
-        "table": real(9, F), "fc.weight": real(3, 2 * H), "fc.bias": real(3), "fc.weight_T": real(2 * H, 3),
-        "zero": whole(0)[0], "axis0": whole(0), "two": whole(2), "units": whole(H), "joined": whole(0, 0, -1),
-        "before": whole(-2)[0], "last": whole(-1)[0],
-    }  # fmt: skip
-    nodes = [
-        node("Gather", "table ids", "x", "/emb/Gather"),
-        node("Shape", "x", "shape"),
-        node("Gather", "shape zero", "batch", axis=0),
-        node("Unsqueeze", "batch axis0", "batches"),
-        node("Concat", "two batches units", "sizes", axis=0),
-        node("ConstantOfShape", "sizes", "zeros"),
-        node("Transpose", "x", "turned", perm=[1, 0, 2]),
-        helper.make_node("LSTM", ["turned", "W", "R", "B", "", "zeros", "zeros"], ["Y", "Yh", "Yc"], name="/rnn/LSTM",
-                         hidden_size=H, **{"direction": "bidirectional", **lstm}),
-    ]  # fmt: skip
-    if read == "hidden":
-        nodes += [
-            node("Gather", "Yh before", "forward", axis=0),
-            node("Gather", "Yh last", "backward", axis=0),
-            node("Concat", "forward backward", "both", axis=1),
-            node("Gemm", "both fc.weight fc.bias", "y", transB=1),
-        ]
-    else:
-        nodes += [
-            node("Transpose", "Y", "beside", perm=[0, 2, 1, 3]),
-            node("Reshape", "beside joined", "merged"),
-            node("Transpose", "merged", "steps", perm=[1, 0, 2]),
-            node("MatMul", "steps fc.weight_T", "product"),
-            node("Add", "fc.bias product", "y"),
-        ]
-    return graph_of(nodes, {"ids": ["n", "t"]}, ["y"], weights)
-
-
 @pytest.mark.parametrize("read", ["hidden", "steps"])
 def test_what_pytorch_writes_becomes_a_chain_of_layers(read):
     model = assert_native(pytorch_like(read), RNG.integers(0, 9, (N, T)))
@@ -218,25 +174,6 @@ def test_what_pytorch_writes_becomes_a_chain_of_layers(read):
     ]  # fmt: skip
     assert model.layers[1].options["bidirectional"]
     assert model.layers[1].return_sequences == (read == "steps")
-
-
-def last_of_stack(kind="GRU", index=-1, **attributes):
-    """Two layers with Squeeze between them, the last step, an activation."""
-    gates = {"GRU": 3, "LSTM": 4, "RNN": 1}[kind]
-    weights = recurrent_weights(gates, F) | recurrent_weights(gates, H, prefix="second.")
-    weights |= {"axis1": whole(1), "index": whole(index)[0], "out": real(H, 2)}
-    nodes = [
-        node("Transpose", "x", "turned", perm=[1, 0, 2]),
-        node(kind, "turned W R B", "Y1 Yh1", hidden_size=H, **attributes),
-        node("Squeeze", "Y1 axis1", "steps1"),
-        node(kind, "steps1 second.W second.R second.B", "Y2", hidden_size=H, **attributes),
-        node("Squeeze", "Y2 axis1", "steps2"),
-        node("Transpose", "steps2", "steps", perm=[1, 0, 2]),
-        node("Gather", "steps index", "chosen", axis=1),
-        node("MatMul", "chosen out", "z"),
-        node("Relu", "z", "y"),
-    ]
-    return graph_of(nodes, {"x": ["n", "t", F]}, ["y"], weights)
 
 
 @pytest.mark.parametrize(
@@ -308,49 +245,14 @@ def test_convolution_normalisation_and_pooling_around_transposes_become_layers()
     assert [type(layer).__name__ for layer in model.layers] == [*kinds, "Dense"]
 
 
-def one(op, outputs="y", **attributes):
-    """A graph of one node on (n, t, 4)."""
-    given = {"w": real(F, F), "three": real(1, F, F), "i": whole(0), "s": real(F), "two": np.float32(2.0)}
-    extra = attributes.pop("extra", "")
-    inputs = attributes.pop("inputs", {"x": ["n", "t", F]})
-    return graph_of([node(op, f"x {extra}", outputs, **attributes)], inputs, outputs.split()[:1], given)
-
-
-NEAR_MISSES = {
-    "the first step": lambda: last_of_stack(index=0),
-    "a step of a layer that reads both ways": lambda: last_of_stack(index=1),
-    "steps backwards in the order of the input": lambda: last_of_stack(direction="reverse"),
-    "a table of a scaled product": lambda: one("Gemm", extra="w", inputs={"x": ["n", F]}, alpha=2.0),
-    "a product the other way round": lambda: one("Gemm", extra="w", inputs={"x": [F, "n"]}, transA=1),
-    "a softmax over the batch": lambda: one("Softmax", axis=0),
-    "an operator that no layer is": lambda: one("Erf"),
-    "the mean over the features": lambda: one("ReduceMean", axes=None, extra="i", keepdims=0),
-    "a factor for each feature": lambda: one("Mul", extra="s"),
-    "bounds from -1": lambda: one("Clip", extra="", inputs={"x": ["n", F]}),
-    "batch-first input to an operator of time-major": lambda: graph_of(
-        [node("RNN", "x W R B", "Y Yh", hidden_size=H)], {"x": ["t", "n", F]}, ["Yh"], recurrent_weights(1, F)
-    ),
-    "windows that are rounded up": lambda: one(
-        "MaxPool", inputs={"x": ["n", 4, "t"]}, kernel_shape=[2], strides=[2], ceil_mode=1
-    ),
-    "activations of each direction": lambda: pytorch_like(activations=["Sigmoid", *["Tanh"] * 3, *["Relu"] * 2]),
-    "a bound of 0": lambda: last_of_stack(clip=0.0),
-    "an operator that only the runner knows in a mask": lambda: one("NonZero"),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("make", NEAR_MISSES.values(), ids=NEAR_MISSES)
 def test_what_is_not_exactly_a_layer_is_left_to_the_runner(make):
     assert convert(make()) is None
 
 
-def test_lengths_of_others_are_left_to_the_runner():
-    nodes = [
-        node("Transpose", "x", "turned", perm=[1, 0, 2]),
-        node("GRU", "turned W R B counts", "Y Yh", hidden_size=H),
-    ]
-    weights = recurrent_weights(3, F) | {"counts": np.array([1, 2, 3], np.int32)}
-    assert convert(graph_of(nodes, {"x": [N, T, F]}, ["Yh"], weights)) is None
+@pytest.mark.parametrize("make", ALIKE.values(), ids=ALIKE)
+def test_the_same_without_the_flaw_is_a_layer(make):
+    assert_native(*make())
 
 
 @pytest.mark.parametrize("op", ["Concat", "Mul"])
