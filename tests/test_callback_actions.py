@@ -162,7 +162,7 @@ def test_a_checkpoint_with_a_name_that_is_not_in_the_logs_says_so(tmp_path):
     save = callbacks.ModelCheckpoint(tmp_path / "{val_loss:.2f}.safetensors")
     with pytest.raises(ValueError, match="filepath: expected names among loss, mae, epoch, got another; 'val_loss'"):
         model().fit(x, y, verbose=0, callbacks=[save])
-    with pytest.raises(ValueError, match=r"filepath: expected a name ending in \.safetensors"):
+    with pytest.raises(ValueError, match=r"filepath: expected a name ending in "):
         callbacks.ModelCheckpoint("a.txt")
 
 

@@ -28,6 +28,7 @@ NEEDS = {
     "recurra.torch": "torch",
     "docs/onnx.md": "onnx",
     "recurra.onnx": "onnx",
+    "recurra.verification": "torch",
 }
 
 # Pages whose programs take seconds.
