@@ -62,6 +62,15 @@ def test_numbers_of_each_type_are_read_raw_and_not(dtype, raw):
     np.testing.assert_array_equal(read, expected)
 
 
+def test_values_whose_type_the_file_leaves_open_are_read():
+    """As exporters leave them in branches: a type that is there and says nothing."""
+    proto = small([relu()])
+    proto.graph.output[0].ClearField("type")
+    proto.graph.output[0].type.SetInParent()
+    assert proto.graph.output[0].HasField("type")
+    assert read_graph(proto).outputs == [("y", None, None)]
+
+
 def test_nodes_out_of_order_are_put_in_order():
     graph = read_graph(small([relu(["b"], ["y"]), relu(["a"], ["b"]), relu(["x"], ["a"])]))
     assert [node.outputs for node in graph.nodes] == [("a",), ("b",), ("y",)]

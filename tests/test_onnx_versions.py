@@ -34,6 +34,7 @@ CASES = [
     ("Split", 18, {"axis": 1, "num_outputs": 2}, []),
     ("Pad", 8, {"mode": "constant", "pads": [0, 1, 0, 0, 0, 2], "value": 3.0}, []),
     ("Pad", 11, {"mode": "reflect"}, [ints(0, 1, 2, 0, 0, 1)]),
+    ("Pad", 13, {"mode": "reflect"}, [ints(0, 5, 0, 0, 7, 9)]),
     ("Pad", 13, {"mode": "edge"}, [ints(0, 1, 2, 0, 0, 1)]),
     ("Pad", 18, {}, [ints(1, 2), np.float32(7), ints(-1)]),
     ("Pad", 19, {"mode": "wrap"}, [ints(0, 1, 2, 0, 0, 1)]),

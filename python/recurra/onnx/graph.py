@@ -241,10 +241,10 @@ class _Reader:
         return schema.plain_value(proto, where)
 
     def value(self, info: ValueInfoProto) -> Value:
-        if not info.HasField("type"):
+        kind = info.type.WhichOneof("value")
+        if kind is None:
             return Value(info.name, None, None)
-        if not info.type.HasField("tensor_type"):
-            kind = info.type.WhichOneof("value")
+        if kind != "tensor_type":
             raise _errors.bad_value(f"{self.source}: {info.name!r}", "a tensor", f"a value of {kind}")
         tensor = info.type.tensor_type
         dtype = tensors.dtype_of(tensor.elem_type, f"{self.source}: {info.name!r}") if tensor.elem_type else None

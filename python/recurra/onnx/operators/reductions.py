@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def _mean(x: Array, **axes: Any) -> Any:
-    return np.mean(x, **axes) if x.dtype.kind == "f" else np.sum(x, **axes) // max(1, x.size // np.sum(x, **axes).size)
+    total = np.add.reduce(x, **axes)
+    count = x.size // max(1, total.size)
+    return total / x.dtype.type(count) if x.dtype.kind == "f" else total // max(1, count)
 
 
 def _log_sum_exp(x: Array, **axes: Any) -> Any:
@@ -31,11 +33,11 @@ REDUCTIONS: dict[str, Any] = {
     "ReduceL2": lambda x, **axes: np.sqrt(np.sum(np.square(x), **axes)),
     "ReduceLogSum": lambda x, **axes: np.log(np.sum(x, **axes)),
     "ReduceLogSumExp": _log_sum_exp,
-    "ReduceMax": np.max,
+    "ReduceMax": np.maximum.reduce,
     "ReduceMean": _mean,
-    "ReduceMin": np.min,
-    "ReduceProd": np.prod,
-    "ReduceSum": np.sum,
+    "ReduceMin": np.minimum.reduce,
+    "ReduceProd": np.multiply.reduce,
+    "ReduceSum": np.add.reduce,
     "ReduceSumSquare": lambda x, **axes: np.sum(np.square(x), **axes),
 }
 # What a reduction over nothing gives, where NumPy knows none.

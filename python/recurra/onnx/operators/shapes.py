@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def squeeze(site: Site) -> Call:
     fixed = axes_of(site)
     if site.varies(1):
         return lambda x, axes: np.squeeze(x, integers(axes))
-    return lambda x, *_: np.squeeze(x, fixed)
+    return lambda x, *_: x.squeeze(fixed)
 
 
 def unsqueeze(site: Site) -> Call:
@@ -98,8 +99,11 @@ def unsqueeze(site: Site) -> Call:
     if fixed is None:
         return lambda x, axes: np.expand_dims(x, integers(axes))
     known = fixed
-    if len(known) == 1 and known[0] == 0:
-        return lambda x, *_: x[None]
+    if known == (-1,):
+        return lambda x, *_: x[..., None]
+    if len(known) == 1 and known[0] >= 0:
+        index = (*(slice(None),) * known[0], None)
+        return lambda x, *_: x[index]
     return lambda x, *_: np.expand_dims(x, known)
 
 
@@ -169,14 +173,14 @@ def arange(site: Site) -> Call:
     return run
 
 
-_PADDING = {"constant": "constant", "reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+_PADDING = ("constant", "reflect", "edge", "wrap")
 
 
 def pad(site: Site) -> Call:
     """Bind Pad: widths and value from attributes before version 11, from inputs since; negative widths crop."""
-    mode = _PADDING.get(site.attribute("mode"))
-    if mode is None:
-        raise site.refuse("a mode of " + ", ".join(_PADDING), repr(site.attribute("mode")))
+    mode = site.attribute("mode")
+    if mode not in _PADDING:
+        raise site.refuse("a mode of " + ", ".join(_PADDING), repr(mode))
     widths, number = site.attribute("pads"), site.attribute("value")
 
     def run(x: Array, pads: Any = widths, value: Any = number, axes: Any = None) -> Array:
@@ -196,11 +200,27 @@ def _padded(x: Array, before: list[int], after: list[int], mode: str, value: Any
     pairs = [(max(low, 0), max(high, 0)) for low, high in zip(before, after, strict=True)]
     shape = room([low + size + high for (low, high), size in zip(pairs, x.shape, strict=True)])
     if mode != "constant":
-        return np.pad(x, pairs, mode)  # type: ignore[call-overload,no-any-return]
+        for axis, (low, high) in enumerate(pairs):
+            if low or high:
+                x = x.take(_places(x.shape[axis], low, high, mode), axis)
+        return x
     fill = 0 if value is None or np.size(value) == 0 else np.asarray(value).reshape(-1)[0]
     padded = np.full(shape, fill, x.dtype)
     padded[tuple(slice(low, low + size) for (low, _), size in zip(pairs, x.shape, strict=True))] = x
     return padded
+
+
+@lru_cache(maxsize=256)
+def _places(size: int, low: int, high: int, mode: str) -> Array:
+    """Return which numbers of an axis stand on the padded one."""
+    places = np.arange(-low, size + high)
+    if mode == "edge" or size < 2:
+        return np.asarray(np.clip(places, 0, size - 1))
+    if mode == "wrap":
+        return np.asarray(np.remainder(places, size))
+    folded = places % (2 * size - 2)
+    found: Array = np.minimum(folded, 2 * size - 2 - folded)
+    return found
 
 
 BUILDERS: dict[str, Any] = {

@@ -31,6 +31,8 @@ class Frame(NamedTuple):
     def padding(self, sizes: tuple[int, ...]) -> list[tuple[int, int]]:
         """Return what is put before and after each axis."""
         if self.auto_pad == "NOTSET" and self.pads is not None:
+            if len(self.pads) == 2:
+                return [(self.pads[0], self.pads[1])]
             half = len(self.kernel)
             return list(zip(self.pads[:half], self.pads[half:], strict=True))
         if not self.auto_pad.startswith("SAME"):
@@ -118,9 +120,9 @@ def _bound(site: Site, filters: Array, bias: Array | None, groups: int) -> Call:
         run = _grouped(filters, bias, frame, groups)
 
     def checked(x: Array) -> Array:
-        if x.ndim != filters.ndim or x.shape[1] != channels:
-            got = f"shape {x.shape} for filters {filters.shape} in {groups} groups"
-            raise _errors.bad_value("X", f"{filters.ndim} axes and {channels} channels", got)
+        if x.ndim != filters.ndim or x.shape[1] != channels or x.dtype != filters.dtype:
+            got = f"shape {x.shape} of {x.dtype} for filters {filters.shape} in {groups} groups"
+            raise _errors.bad_value("X", f"{filters.ndim} axes, {channels} channels, {filters.dtype}", got)
         return run(x)  # type: ignore[no-any-return]
 
     return checked
@@ -129,24 +131,30 @@ def _bound(site: Site, filters: Array, bias: Array | None, groups: int) -> Call:
 def _along_time(filters: Array, bias: Array | None, frame: Frame) -> Call:
     """One axis, neighbouring taps: the rows of the product are overlapping stretches of the padded sequence."""
     taps, stride = frame.kernel[0], frame.strides[0]
-    product = linear(filters.transpose(0, 2, 1).reshape(len(filters), -1), bias)
+    count, channels, _ = filters.shape
+    product = linear(filters.transpose(0, 2, 1).reshape(count, -1), bias)
+    number = filters.itemsize
+    strides = (stride * channels * number, number)
 
     def run(x: Array) -> Array:
-        batch, channels, size = x.shape
+        batch, _, size = x.shape
         ((low, high),) = frame.padding((size,))
-        (outputs,) = frame.outputs((low + size + high,))
-        pitch = -(-(low + size + high) // stride)  # rows from one sample to the next; those between are dropped
-        wide = np.zeros((batch, pitch * stride, channels), x.dtype)
+        padded = low + size + high
+        outputs = (padded - taps) // stride + 1
+        if outputs < 1:
+            frame.outputs((padded,))
+        if taps == 1 and stride == 1 and batch == 1 and padded == size:
+            return product(x[0].T).T[None]  # type: ignore[no-any-return]
+        pitch = -(-padded // stride)  # rows from one sample to the next; those between are dropped
+        wide = np.zeros((batch, pitch * stride, channels), filters.dtype)
         wide[:, low : low + size] = x.transpose(0, 2, 1)
-        number = wide.itemsize
-        rows = (batch - 1) * pitch + outputs
         if not batch:
-            return np.zeros((0, len(filters), outputs), x.dtype)
-        view = as_strided(wide, (rows, taps * channels), (stride * channels * number, number), writeable=False)
-        y = product(view)
+            return np.zeros((0, count, outputs), filters.dtype)
+        rows = (batch - 1) * pitch + outputs
+        y = product(np.ndarray((rows, taps * channels), wide.dtype, wide, 0, strides))
         if batch == 1:
             return y.T[None]  # type: ignore[no-any-return]
-        whole = as_strided(y, (batch, len(filters), outputs), (pitch * y.strides[0], number, y.strides[0]))
+        whole = as_strided(y, (batch, count, outputs), (pitch * y.strides[0], number, y.strides[0]))
         return np.ascontiguousarray(whole)
 
     return run
