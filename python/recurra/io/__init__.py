@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from recurra.training.trainer import Trainer
 
 # Ending of the file's name to module.
-FORMATS = {".onnx": "recurra.onnx", ".safetensors": "recurra.io.native"}
+FORMATS = {
+    ".onnx": "recurra.onnx",
+    ".safetensors": "recurra.io.native",
+    ".keras": "recurra.keras.files",
+    ".h5": "recurra.keras.files",
+    ".hdf5": "recurra.keras.files",
+}
 
 __all__ = ["FORMATS", "load", "load_model", "save_model"]
 

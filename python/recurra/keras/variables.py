@@ -14,6 +14,7 @@ import numpy as np
 
 from recurra import _errors, layers
 from recurra.keras import cells
+from recurra.keras.order import keras_order
 from recurra.models import Functional, Sequential
 
 if TYPE_CHECKING:
@@ -102,14 +103,16 @@ def holder(layer: Layer, kinds: dict[int, str] | None = None) -> Holder:
     known = kinds or {}
     kind = known.get(id(layer), type(layer).__name__)
     if isinstance(layer, layers.Recurrent):
-        return _recurrent(layer, known.get(id(layer), ""))
+        return _recurrent(layer, "RNN" if layer.of_cell else known.get(id(layer), ""))
     if isinstance(layer, layers.RecurrentStack):
         return _stack(layer)
     if isinstance(layer, layers.TimeDistributed):
         return Holder("TimeDistributed", layer, children=[("layer", holder(layer.layer, known))])
     if isinstance(layer, Functional | Sequential):
-        kind = "Sequential" if isinstance(layer, Sequential) else "Functional"
-        return Holder(kind, layer, children=[("layers", [holder(one, known) for one in layer.layers])])
+        graph = isinstance(layer, Functional)
+        listed = keras_order(layer) if isinstance(layer, Functional) else layer.layers
+        children = [("layers", [holder(one, known) for one in listed])]
+        return Holder("Functional" if graph else "Sequential", layer, children=children)
     if isinstance(layer, layers.Normalization):
         return _normalization(layer)
     return _plain(layer, kind)

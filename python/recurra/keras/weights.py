@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from recurra import _errors
 from recurra.keras import archive, hdf5, stores
+from recurra.keras.order import keras_order
 from recurra.keras.variables import fill, holder, tail
+from recurra.models import Functional
 
 if TYPE_CHECKING:
     from recurra._typing import Array
@@ -51,7 +53,8 @@ def _by_path(model: Layer, tree: Group, name: str, by_name: bool) -> Values:
 
 def _by_list(model: Layer, group: Group, name: str, by_name: bool) -> Values:
     lists = stores.lists_of(group, name)
-    layers: list[Layer] = list(getattr(model, "layers", []))
+    listed: list[Layer] = getattr(model, "layers", [])
+    layers = keras_order(model) if isinstance(model, Functional) else listed
     if by_name:
         known = {layer.name: layer for layer in layers}
         if not set(known) & set(lists):

@@ -186,7 +186,9 @@ class FusedCell(Cell):
     def layer(self, **options: Any) -> Recurrent:
         """Return a layer of this cell, independent of it."""
         config = {name: value for name, value in self.get_config().items() if name != "name"}
-        return self.kind(**{**config, **options})
+        made = self.kind(**{**config, **options})
+        made.of_cell = True
+        return made
 
     def step(self, x: Array, states: list[Array]) -> tuple[Array, list[Array]]:
         """Return the output of one step and the new states."""

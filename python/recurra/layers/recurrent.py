@@ -52,6 +52,7 @@ class Recurrent(Layer):
 
     input_axes: tuple[str, ...] | None = _AXES
     carries = True
+    of_cell = False  # whether it was made of a cell, which Keras's files tell apart
 
     def __init__(self, cell: str, arguments: dict[str, Any]) -> None:
         names = ("dtype", "name", "seed")
