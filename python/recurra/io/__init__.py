@@ -43,19 +43,19 @@ def save_model(model: Trainer, path: str | os.PathLike[str]) -> None:
 def load_model(path: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | None = None) -> Any:
     """Read a model from a file; `recurra.load` is another name for it.
 
-    One that ``model.save`` wrote comes with its optimizer and loss.
-
     Parameters
     ----------
     path : path
-        Its ending names the format, ``.safetensors``.
+        Its ending names the format: ``.safetensors`` of ``model.save``, with optimizer and loss; ``.keras``, ``.h5`` or
+        ``.hdf5`` of Keras 2 and 3, whose layers become ours (see the Keras user's guide for what is refused); ``.onnx``.
     custom_objects : dict of str to type, optional
-        Layers of one's own in the model, by the name of their class.
+        Layers of one's own in the model, by the name of their class; in a file of Keras, what stands for its classes.
 
     Returns
     -------
-    Sequential
-        Built, with its parameters; compiled if it was, unless the loss was a function of one's own.
+    Sequential, Model or recurra.onnx.OnnxModel
+        Built, with its parameters. One of ``model.save`` is compiled if it was, unless the loss was a function of one's
+        own; others are not.
 
     Raises
     ------

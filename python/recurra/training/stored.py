@@ -35,12 +35,13 @@ class Stored(Runnable):
         Parameters
         ----------
         path : path
-            Its ending names the format, ``.safetensors``.
+            Its ending names the format: ``.safetensors``, or ``.keras`` for Keras 3, without optimizer and loss.
 
         Raises
         ------
         ValueError
-            If the ending is unknown, the model is not built, or a part of it cannot be written.
+            If the ending is unknown, the model is not built, or a part of it cannot be written; for ``.keras`` also if
+            Keras has no such layer or option, or would read a mask otherwise.
         OSError
             If the file cannot be written.
         """
