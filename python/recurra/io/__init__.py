@@ -47,7 +47,7 @@ def load_model(path: str | os.PathLike[str], custom_objects: dict[str, type[Laye
     ----------
     path : path
         Its ending names the format: ``.safetensors`` of ``model.save``, with optimizer and loss; ``.keras``, ``.h5`` or
-        ``.hdf5`` of Keras 2 and 3, whose layers become ours (see the Keras user's guide for what is refused); ``.onnx``.
+        ``.hdf5`` of Keras 2 and 3, whose layers become ours (the Keras user's guide says what is refused); ``.onnx``.
     custom_objects : dict of str to type, optional
         Layers of one's own in the model, by the name of their class; in a file of Keras, what stands for its classes.
 

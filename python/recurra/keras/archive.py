@@ -8,7 +8,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from recurra.keras import hdf5
 
@@ -34,19 +34,26 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Group, str]:
     """
     name = os.fspath(path)
     size = os.stat(path).st_size
-    try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            config = parsed(_entry(archive, _CONFIG, _TEXT), f"{name}: {_CONFIG}")
-            metadata = parsed(_entry(archive, _METADATA, _TEXT), f"{name}: {_METADATA}")
-            weights = _entry(archive, _WEIGHTS, size * _RATIO + _SPARE)
-    except _Odd as error:
-        raise ValueError(f"{name}: expected a model saved by Keras, got {error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OverflowError,
-            UnicodeDecodeError, AttributeError, IndexError, TypeError) as error:  # fmt: skip
-        raise ValueError(f"{name}: expected an archive of a Keras model, got a damaged one: {error}") from None
+    with open(path, "rb") as file:
+        config, metadata, weights = _entries(file, size, name)
     version = metadata.get("keras_version", "")
     tree = hdf5.read(weights, f"{name}: {_WEIGHTS}", ("optimizer", "metrics", "_metrics"))
     return config, tree, version if isinstance(version, str) else ""
+
+
+def _entries(file: BinaryIO, size: int, name: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Return the three files of an archive."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            texts = [_entry(archive, part, _TEXT) for part in (_CONFIG, _METADATA)]
+            weights = _entry(archive, _WEIGHTS, size * _RATIO + _SPARE)
+    except _Odd as error:
+        raise ValueError(f"{name}: expected a model saved by Keras, got {error}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError,
+            OverflowError, AttributeError, IndexError, TypeError) as error:  # fmt: skip
+        raise ValueError(f"{name}: expected an archive of a Keras model, got a damaged one: {error}") from None
+    config, metadata = (parsed(t, f"{name}: {p}") for t, p in zip(texts, (_CONFIG, _METADATA), strict=True))
+    return config, metadata, weights
 
 
 class _Odd(Exception):

@@ -79,6 +79,8 @@ class Drawing:
         kept = operation or kind == "InputLayer"
         self.layers[name] = description if kept else self.loader.layer(description)
         if kind != "InputLayer":
+            nodes = description.get("inbound_nodes")
+            self.loader.count(len(nodes) if isinstance(nodes, list) else 0)
             self.calls += calls_of({**description, "name": name})
 
     def _renumber(self, outputs: list[Ref]) -> None:

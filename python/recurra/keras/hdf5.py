@@ -102,7 +102,9 @@ class _Reader:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.objects, self.bytes = _OBJECTS, _RATIO * len(data) + _SPARE
+        self.heaps: dict[int, dict[int, tuple[int, int]]] = {}
+        # nothing that is counted takes less than four bytes of a file, unless it is read again and again
+        self.objects, self.bytes = min(_OBJECTS, len(data) // 4 + 1000), _RATIO * len(data) + _SPARE
 
     # Bytes and budgets
 
@@ -304,20 +306,28 @@ class _Reader:
         length, address, number = unpack("IQI", reference, 0)
         if not length:
             return b""
-        _, size = unpack("IQ", self.signed(address, 16, b"GCOL"), 4)
-        heap, place = self.part(address, size), 16
-        while place + 16 <= len(heap):
-            self.count(1)
-            index, _, _, stored = unpack("HHIQ", heap, place)
-            if index == number and number:
-                if stored < length or place + 16 + length > len(heap):
-                    break
-                self.count(0, length)
-                return bytes(heap[place + 16 : place + 16 + length])
-            if not index:
-                break  # what is left is free
-            place += 16 + -(-stored // 8) * 8
-        raise Damaged(f"no text number {number} in the heap at {address}")
+        place, stored = self.heap(address).get(number, (0, 0))
+        if not place or stored < length:
+            raise Damaged(f"no text number {number} in the heap at {address}")
+        self.count(0, length)
+        return bytes(self.part(place, length))
+
+    def heap(self, address: int) -> dict[int, tuple[int, int]]:
+        """Return where the texts of a heap are, by number: place and size."""
+        if address not in self.heaps:
+            _, size = unpack("IQ", self.signed(address, 16, b"GCOL"), 4)
+            self.part(address, size)
+            found: dict[int, tuple[int, int]] = {}
+            place = address + 16
+            while place + 16 <= address + size:
+                self.count(1)
+                number, _, _, stored = unpack("HHIQ", self.data, place)
+                if not number:
+                    break  # what is left is free
+                found[number] = (place + 16, min(stored, address + size - place - 16))
+                place += 16 + -(-stored // 8) * 8
+            self.heaps[address] = found
+        return self.heaps[address]
 
 
 def _unfiltered(data: bytes, number: int, size: int, width: int) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from recurra.layers.symbolic import SymbolicTensor
 
 _DEPTH = 32  # of layers in layers
+_MOST = 20_000  # layers and calls of a file
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
 # Layers that people ask for, and what stands for them.
 _HINTS = {
@@ -61,7 +62,7 @@ class Loader:
         self.inner_kinds: dict[int, str] = {}  # Keras's class inside of a Bidirectional
         self._theirs: dict[int, str] = {}
         self._alive: list[Any] = []  # so that no id is given twice
-        self._depth = 0
+        self._depth = self._count = 0
 
     def model(self, description: dict[str, Any], build_shape: Any = None) -> Any:
         """Return the model, built, of what a file holds; masks have been looked at.
@@ -92,6 +93,7 @@ class Loader:
             raise _errors.bad_value("config", "a layer with a class_name", repr(description)[:100])
         if self._depth >= _DEPTH:
             raise _errors.bad_value("config", f"layers at most {_DEPTH} deep", "deeper ones")
+        self.count(1)
         self._depth += 1
         try:
             kind, config = description["class_name"], description.get("config")
@@ -105,6 +107,12 @@ class Loader:
         self.kinds.setdefault(id(made), kind)
         self._alive.append(made)
         return made
+
+    def count(self, more: int) -> None:
+        """Count layers or calls; raise ValueError beyond any model's number."""
+        self._count += more
+        if self._count > _MOST:
+            raise _errors.bad_value("config", f"at most {_MOST} layers and calls", "more")
 
     def _layer(self, kind: str, config: Any, description: dict[str, Any], build_shape: Any) -> Any:
         own = self.custom_objects.get(kind, self.custom_objects.get(str(description.get("registered_name"))))
