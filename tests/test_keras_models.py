@@ -239,6 +239,7 @@ def odd(kind, options=None, **more):
 
 
 FUNCTION = {"class_name": "function", "config": "f", "module": "m"}
+BACK = layer("LSTM", "back", {**LSTM, "units": 5, "go_backwards": True})
 MINE = {"class_name": "Mine", "config": {}}
 REFUSALS = [
     (odd("Lambda", LAMBDA), "layer 'odd': .*class 'Lambda'; its code cannot be run"),
@@ -252,6 +253,10 @@ REFUSALS = [
     (odd("LSTM", LSTM, kernel_constraint=MINE), "expected a constraint of MaxNorm"),
     (odd("Dense", units=2, activation=FUNCTION), "expected activation of linear"),
     (odd("Bidirectional", merge_mode=None, layer=layer("LSTM", "in", LSTM)), "merge_mode 'concat'"),
+    (
+        odd("Bidirectional", layer=layer("LSTM", "in", LSTM), backward_layer=BACK),
+        "same options, .*got 'units' differing",
+    ),
     (odd("Bidirectional", layer=layer("Dense", "in", DENSE)), "one of SimpleRNN.* in it, got 'Dense'"),
     (odd("RNN", cell=layer("Mine", "in", {})), r"layer 'odd' \(RNN\): expected cells of .*got 'Mine'"),
     (odd("Conv1D", filters=2, kernel_size=[3], data_format="channels_first"), "data_format=None"),

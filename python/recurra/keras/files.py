@@ -28,8 +28,8 @@ def load(path: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | 
         tree = hdf5.read(path, name, SKIPPED)
         flat = weights_group(tree)
         config, _training, version = _attributes(tree, flat, name)
-    loader = Loader(_generation(version), custom_objects or {})
     try:
+        loader = Loader(_generation(version), custom_objects or {})
         build = config.get("build_config")
         model = loader.model(config, build.get("input_shape") if isinstance(build, dict) else None)
         kinds = {**loader.kinds, **loader.inner_kinds}
