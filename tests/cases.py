@@ -102,6 +102,7 @@ _LSTM: dict[str, dict[str, Any]] = {
     "zoneout_both": {"zoneout": (0.2, 0.3)},
     "zoneout_both_two_layers_bidirectional": {"zoneout": (0.2, 0.3), "num_layers": 2, "bidirectional": True},
     "layer_norm_zoneout_both": {"layer_norm": True, "zoneout": (0.2, 0.3)},
+    "layer_norm_sigmoid": {"layer_norm": True, "activation": ("sigmoid", 0.0, 0.0)},  # which is not 0 at 0
     "layer_norm_peepholes_projection": {"layer_norm": True, "use_peepholes": True, "proj_size": 2},
     "recurrent_dropout_projection": {"recurrent_dropout": 0.4, "proj_size": 2},
     "recurrent_dropout_peepholes_coupled": {

@@ -37,7 +37,7 @@ void normalise(const Normalise<T>& a) {
   const T count = T(a.units * a.slots);
   for (long row = 0; row < a.rows; ++row) {
     Vec<T> sum{}, squares{};
-    each_slot(a, row, [&](T* z, long, long) { sum += load(z); });
+    each_slot(a, row, [&](T* z, long panel, long) { sum = fma(load(z), real_lanes(a, panel), sum); });
     const Vec<T> mean = broadcast<T>(sum_lanes<T>(sum) / count);
     each_slot(a, row, [&](T* z, long panel, long) {
       const Vec<T> d = (load(z) - mean) * real_lanes(a, panel);
