@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recurra.training.runnable import Runnable
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+
+    from recurra.cexport import Accuracy
 
 
 class Stored(Runnable):
@@ -153,3 +155,55 @@ class Stored(Runnable):
         from recurra.io import weights
 
         weights.load(self, filepath, by_name)
+
+    def export_c(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "model",
+        weights: str = "float32",
+        sample: Any = None,
+    ) -> Accuracy:
+        """Write the model as one C99 file that needs no library: for microcontrollers, and for reading.
+
+        The file has ``NAME_reset``, ``NAME_step`` and ``NAME_run``; a model that must see whole sequences, as a
+        bidirectional layer does, has no step. Weights are constant arrays, the state is a struct that the caller
+        holds. See docs/one-file-c.md.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.c``. The write is atomic.
+        name : str, default "model"
+            Prefix of all names in the file.
+        weights : {"float32", "float16", "int8"}, default "float32"
+            How matrices are stored: exactly, in half, or in a quarter of the bytes with a scale for each output.
+            Biases and gains stay float32, as does all arithmetic. What that costs in accuracy is printed, and
+            stands in the file.
+        sample : array_like, or list of such for several inputs, optional
+            Inputs as for `predict`, to measure that accuracy with and to test the file by; by default random numbers.
+
+        Returns
+        -------
+        Accuracy
+            Sizes in bytes and errors; prints as a line.
+
+        Raises
+        ------
+        TypeError, ValueError
+            On wrong arguments; if the model is not built, a weight is not finite, or a layer cannot be in such a file.
+            Nothing is written then.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, recurra, tempfile
+        >>> model = recurra.Sequential([recurra.LSTM(4, return_sequences=True), recurra.Dense(1)])
+        >>> model.build((None, None, 2))
+        >>> model.export_c(os.path.join(tempfile.mkdtemp(), "model.c")).constants
+        468
+        """
+        from recurra import cexport
+
+        return cexport.export(self, path, name=name, weights=weights, sample=sample)  # type: ignore[arg-type]
