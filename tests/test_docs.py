@@ -26,6 +26,7 @@ NEEDS = {
     "recurra.sklearn": "sklearn",
     "docs/torch.md": "torch",
     "recurra.torch": "torch",
+    "docs/keras-files.md": "h5py",
     "docs/onnx.md": "onnx",
     "recurra.onnx": "onnx",
     "recurra.verification": "torch",

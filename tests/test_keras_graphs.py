@@ -89,6 +89,15 @@ def test_a_gru_from_before_reset_after_resets_before(tmp_path, generator):
     assert np.abs(recurra.load(tmp_path / "m.h5")(x) - keras_gru(x, *arrays, False)).max() < 1e-6
 
 
+def test_files_of_keras_2_12_have_their_layers_under_another_name(tmp_path, generator):
+    kernel, bias = random(generator, 3, 2), random(generator, 2)
+    tree = {"_layer_checkpoint_dependencies": {"dense": {"vars": {"0": kernel, "1": bias}}}}
+    config = sequential(start([3]), layer("Dense", "d", DENSE))
+    model = recurra.load(archive_of(tmp_path / "m.keras", config, tree, version="2.12.0"))
+    x = random(generator, 2, 3)
+    assert np.abs(model(x) - (x @ kernel + bias)).max() < 1e-6
+
+
 def test_files_of_keras_1_and_weights_alone_are_named(tmp_path, generator):
     config = sequential(start([3]), layer("Dense", "d", DENSE))
     with pytest.raises(ValueError, match=r"m\.keras: expected a file of Keras 2 or 3, got one of 1\.2\.2"):

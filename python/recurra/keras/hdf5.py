@@ -1,8 +1,8 @@
 """HDF5 files as trees of arrays: a reader of what Keras writes, which trusts nothing.
 
-The HDF5 library itself loops for ever, or asks for any amount of memory, on some damaged files. So this reader is our
-own; it looks at every number before it follows it, and reads no byte outside the file. It knows the parts of the format
-that Keras's files have: groups, arrays of numbers (whole, or in chunks by deflate), texts as attributes.
+The HDF5 library itself loops for ever on some damaged files. So this reader is our own; it looks at every number before
+it follows it, and reads no byte outside the file. It knows the parts of the format that Keras's files have: groups,
+arrays of numbers (whole, or in chunks by deflate), texts as attributes.
 """
 
 from __future__ import annotations
