@@ -191,8 +191,8 @@ void run_conv(const Op<T>& op, const Frame<T>& frame) {
   const auto& conv = as<ConvOp<T>>(op);
   const long channels = op.in_width, per_group = channels / conv.groups, filters = op.out_width / conv.groups;
   const long kept = (conv.span() - 1) * channels, wide = padded_width<T>(filters);
-  T* gathered = frame.scratch + frame.batch * conv.gathered + frame.row0 * padded_width<T>(conv.taps * per_group);
-  T* product = frame.scratch + frame.batch * conv.product + frame.row0 * wide;
+  T* gathered = frame.scratch + frame.rows * conv.gathered;
+  T* product = frame.scratch + frame.rows * conv.product;
   for (long step = 0; step < frame.steps; ++step)
     for (long row = frame.row0; row < frame.row0 + frame.rows; ++row) {
       T* y = op.output(frame, step, row);

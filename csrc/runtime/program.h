@@ -4,6 +4,7 @@
 // lies is said by the numbers that one row needs before it, so that the same program serves every B:
 //     series + B * K' * offset        K' = steps that the memory was laid out for
 //     states + B * offset
+//     scratch + R * offset            R = rows of the thread: threads are at different operations at the same time
 #pragma once
 #include <cstdint>
 
@@ -26,8 +27,8 @@ template <class T>
 struct Frame {
   T* states;
   T* series;
-  T* scratch;  // [B, scratch numbers of the program]
-  T* gates;    // [window, B, gates numbers of the program]
+  T* scratch;  // the thread's own: [rows, scratch numbers of the program]
+  T* gates;    // likewise: [window, rows, gates numbers of the program]
   long batch;  // B
   long laid;   // K'
   long window;

@@ -30,20 +30,17 @@ class Layer {
 
  private:
   T* state(long offset, long width, long row) const { return f_.states + f_.batch * offset + row * width; }
-  T* scratch(long offset, long width) const { return f_.scratch + f_.batch * offset + f_.row0 * width; }
-  // The gates of a step, laid out for the rows of this thread.
+  T* scratch(long offset) const { return f_.scratch + f_.rows * offset; }
   T* gates(long step) const {
     const long row_size = g_.panels * g_.slots * g_.lanes;
-    return f_.gates + ((step % f_.window) * f_.batch + f_.row0) * row_size;
+    return f_.gates + step % f_.window * f_.rows * row_size;
   }
   static void copy(const T* from, long count, T* to) {
     std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
   }
 
   // Where the new h goes: straight into the output where that has a row for every step.
-  T* new_h(long step) const {
-    return op_.sequences ? op_.output(f_, step, f_.row0) : scratch(op_.new_h, op_.padded_recurrent);
-  }
+  T* new_h(long step) const { return op_.sequences ? op_.output(f_, step, f_.row0) : scratch(op_.new_h); }
   long new_h_row() const { return op_.sequences ? padded_width<T>(op_.out_width) : op_.padded_recurrent; }
 
   Product<T> product(const Packed<T>& w, long panel0, long panels, long slots, const T* a, long a_row, T* c) const {
@@ -64,7 +61,7 @@ class Layer {
   void input_product(long step) const {
     const T* x = op_.input(f_, step, f_.row0);
     if (op_.c.layer_norm) {
-      T* own = scratch(op_.norm_in.scratch, g_.panels * g_.in.slots() * g_.lanes);
+      T* own = scratch(op_.norm_in.scratch);
       normalised_product(op_.in_weights, g_.in, x, op_.in_row(f_), own, op_.norm_in, step, false);
       return;
     }
@@ -81,7 +78,7 @@ class Layer {
                            gates(step) + g_.in.slot * g_.lanes);
     p.rows = count;
     p.a_row = op_.in == kInput ? f_.x_step : f_.batch * padded_width<T>(op_.in_width);
-    p.c_row = f_.batch * g_.panels * g_.slots * g_.lanes;
+    p.c_row = g_.panels * g_.slots * g_.lanes;
     start_from_bias(p);
     k_.multiply(p);
     for (long i = 0; i < count; ++i) fill_u(step + i);
@@ -113,7 +110,7 @@ class Layer {
       n.rows = f_.rows, n.panels = g_.panels, n.units = g_.hidden;
       n.slots = slot == 0 ? first : columns.slots() - first;
       n.z = own + slot * g_.lanes, n.z_row = alone.row(), n.z_panel = alone.panel(f_.rows);
-      n.deviation = scratch(op_.deviation, kLine<T>);
+      n.deviation = scratch(op_.deviation);
       n.scale = norm.scale + slot * g_.lanes, n.shift = norm.shift + slot * g_.lanes;
       n.scale_panel = alone.slots * alone.lanes;
       n.target = gates(step) + (columns.slot + slot) * g_.lanes;
@@ -126,8 +123,7 @@ class Layer {
   void recurrent_product(const Packed<T>& w, const Columns& columns, const ProductNorm<T>& norm, const T* a, long a_row,
                          long step) const {
     if (op_.c.layer_norm) {
-      normalised_product(w, columns, a, a_row, scratch(norm.scratch, g_.panels * columns.slots() * g_.lanes), norm,
-                         step, true);
+      normalised_product(w, columns, a, a_row, scratch(norm.scratch), norm, step, true);
       return;
     }
     add_product(w, columns, 0, g_.panels, a, a_row, step);
@@ -149,16 +145,16 @@ class Layer {
     a.rows = f_.rows, a.panels = panels;
     a.gates = gates(step) + panel0 * g_.panel(f_.rows), a.gates_row = g_.row(), a.gates_panel = g_.panel(f_.rows);
     a.h_prev = old_h() + unit, a.h_prev_row = op_.padded_recurrent;
-    a.h = (op_.c.projection ? scratch(op_.unprojected, padded) : new_h(step)) + unit;
+    a.h = (op_.c.projection ? scratch(op_.unprojected) : new_h(step)) + unit;
     a.h_row = op_.c.projection ? padded : new_h_row();
     if (op_.c.cell == kLstm) {
       T* c = state(op_.c_state, padded, f_.row0);
-      a.c_prev = c + unit, a.c = (f_.lengths ? scratch(op_.new_c, padded) : c) + unit, a.c_row = padded;
+      a.c_prev = c + unit, a.c = (f_.lengths ? scratch(op_.new_c) : c) + unit, a.c_row = padded;
     }
     a.zone_c = op_.zone_c ? op_.zone_c + unit : nullptr, a.zone_row = 0;
-    a.reset_h = scratch(op_.reset_h, padded) + unit, a.reset_h_row = padded;
-    a.fresh = scratch(op_.fresh, padded) + unit, a.fresh_row = padded;
-    if (op_.options.norm_scale) a.normal = scratch(op_.normal, padded) + unit;
+    a.reset_h = scratch(op_.reset_h) + unit, a.reset_h_row = padded;
+    a.fresh = scratch(op_.fresh) + unit, a.fresh_row = padded;
+    if (op_.options.norm_scale) a.normal = scratch(op_.normal) + unit;
     return a;
   }
 
@@ -200,7 +196,7 @@ class Layer {
     n.rows = f_.rows, n.panels = g_.panels, n.units = g_.hidden, n.slots = 1;
     copy(a.fresh, f_.rows * a.fresh_row, a.normal);
     n.z = a.normal, n.z_row = a.fresh_row, n.z_panel = g_.lanes;
-    n.deviation = scratch(op_.deviation, kLine<T>);
+    n.deviation = scratch(op_.deviation);
     k_.normalise(n);
   }
 
@@ -208,7 +204,7 @@ class Layer {
     const Packed<T>& w = op_.projection;
     Product<T> p{};
     p.rows = f_.rows, p.vectors = w.vectors, p.panel_vectors = w.panel_vectors, p.blocks = 1, p.depth = w.depth;
-    p.a = scratch(op_.unprojected, g_.padded()), p.a_row = g_.padded();
+    p.a = scratch(op_.unprojected), p.a_row = g_.padded();
     p.b = w.data, p.b_panel = w.panel_size();
     p.c = new_h(step), p.c_row = new_h_row(), p.c_panel = w.panel_vectors * g_.lanes;
     k_.multiply(p);
@@ -231,7 +227,7 @@ class Layer {
       if (f_.counts(step, row)) {
         copy(h, op_.padded_recurrent, state(op_.h, op_.padded_recurrent, row));
         if (f_.lengths && op_.c.cell == kLstm)
-          copy(scratch(op_.new_c, g_.padded()) + i * g_.padded(), g_.padded(), state(op_.c_state, g_.padded(), row));
+          copy(scratch(op_.new_c) + i * g_.padded(), g_.padded(), state(op_.c_state, g_.padded(), row));
       } else if (op_.sequences) {
         std::memset(h, 0, static_cast<std::size_t>(op_.out_width) * sizeof(T));
       }

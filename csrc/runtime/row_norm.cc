@@ -33,7 +33,7 @@ void run_row_norm(const Op<T>& op, const Frame<T>& frame) {
   const auto& own = static_cast<const RowNormOp<T>&>(op);
   const long width = op.out_width;
   const T count = static_cast<T>(width);
-  T* const squares = frame.scratch + frame.row0 * padded_width<T>(width);
+  T* const squares = frame.scratch;
   each_row(op, frame, [&](const T* x, T* y) {
     const T mean = pairwise_sum(x, width) / count;
     for (long j = 0; j < width; ++j) y[j] = x[j] - mean;

@@ -113,11 +113,12 @@ recurra_status lengths_of_padding(const recurra_model& model, long batch, long s
 
 // Calls body(frame) for shares of the rows of `whole`, each on a thread of its own.
 template <class T, class Body>
-void share_rows(const Frame<T>& whole, int threads, const Body& body) {
+void share_rows(const Program<T>& p, const Frame<T>& whole, int threads, const Body& body) {
   const auto part = [&](Team& team) {
     const Range own = share(whole.batch, team.rank(), team.size());
     Frame<T> f = whole;
     f.row0 = own.first, f.rows = own.last - own.first;
+    f.scratch += own.first * p.scratch_numbers, f.gates += own.first * whole.window * p.gates_numbers;
     body(f);
   };
   run_team(whole.batch < threads ? static_cast<int>(whole.batch) : threads, Poll(), part);
@@ -131,7 +132,7 @@ void run_stepwise(const recurra_model& model, recurra_state& state, long steps, 
   const bool sequence = model.info.gives_sequence != 0;
   Frame<T> whole = frame_in<T>(state, p);
   whole.lengths = lengths;
-  share_rows(whole, static_cast<int>(model.info.threads), [&](const Frame<T>& own) {
+  share_rows(p, whole, static_cast<int>(model.info.threads), [&](const Frame<T>& own) {
     Frame<T> f = own;
     for (long t = 0; t < steps; ++t) {
       f.before = t;
@@ -169,7 +170,7 @@ recurra_status run_whole(const recurra_model& model, long batch, long steps, con
   whole.lengths = lengths;
   input.at(&whole, p.vocabulary > 0, 0);
   for (long i = 0; i < batch; ++i) start(model, whole.states, batch, i);
-  share_rows(whole, static_cast<int>(model.info.threads), [&](const Frame<T>& own) {
+  share_rows(p, whole, static_cast<int>(model.info.threads), [&](const Frame<T>& own) {
     Frame<T> f = own;
     run_ops(p, 0, p.sequence_count, f);
     if (model.info.gives_sequence) {
