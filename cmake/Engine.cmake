@@ -1,5 +1,4 @@
-# The engine: knows only buffers. Objects rather than a library, for two programs are made of them: the Python module, and
-# the library for C programs, which takes those that inference needs.
+# The engine: knows only buffers.
 
 # What every object of the project is compiled with. No contraction: fused multiply-adds are written out, so every path
 # rounds alike. Sections, so that a program that links the library keeps only what it calls.
@@ -17,7 +16,7 @@ if(RECURRA_SANITIZE)
 endif()
 
 function(recurra_objects name)
-  add_library(${name} OBJECT ${ARGN})
+  add_library(${name} OBJECT EXCLUDE_FROM_ALL ${ARGN})
   target_link_libraries(${name} PRIVATE recurra_flags Threads::Threads)
 endfunction()
 
@@ -52,9 +51,11 @@ foreach(target IN LISTS targets)
 endforeach()
 
 # ---- the objects --------------------------------------------------------------------------------------------------
-recurra_objects(recurra_kernels csrc/kernels/inference_rows.cc ${kernel_sources})
+recurra_objects(recurra_kernels ${kernel_sources})
 recurra_objects(recurra_nn
   csrc/base/memory.cc
+  csrc/base/team.cc
+  csrc/base/threads.cc
   csrc/kernels/dispatch.cc
   csrc/nn/backward.cc
   csrc/nn/config.cc
@@ -78,16 +79,12 @@ recurra_objects(recurra_nn
   csrc/nn/updates.cc
   csrc/nn/weight_gradients.cc
 )
-# All that knows of threads.
-set(team_sources ${PROJECT_SOURCE_DIR}/csrc/base/team.cc ${PROJECT_SOURCE_DIR}/csrc/base/threads.cc)
-recurra_objects(recurra_team ${team_sources})
-
-add_library(recurra_engine STATIC
-  $<TARGET_OBJECTS:recurra_kernels> $<TARGET_OBJECTS:recurra_nn> $<TARGET_OBJECTS:recurra_team>)
+add_library(recurra_engine STATIC EXCLUDE_FROM_ALL
+  $<TARGET_OBJECTS:recurra_kernels> $<TARGET_OBJECTS:recurra_nn>)
 set_target_properties(recurra_engine PROPERTIES LINKER_LANGUAGE CXX)
 target_link_libraries(recurra_engine PUBLIC recurra_flags Threads::Threads)
 if(OpenMP_CXX_FOUND)
-  target_link_libraries(recurra_team PRIVATE OpenMP::OpenMP_CXX)
+  target_link_libraries(recurra_nn PRIVATE OpenMP::OpenMP_CXX)
   target_link_libraries(recurra_engine PUBLIC OpenMP::OpenMP_CXX)
 endif()
 if(RECURRA_SANITIZE)

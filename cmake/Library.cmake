@@ -3,8 +3,13 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# The C ABI (csrc/runtime/include/recurra.h).
-recurra_objects(recurra_runtime_objects
+# The C ABI (csrc/runtime/include/recurra.h). run.cc alone knows of threads.
+function(recurra_runtime_part name)
+  recurra_objects(${name} ${ARGN})
+  target_compile_options(${name} PRIVATE -fno-exceptions -fno-rtti)
+endfunction()
+recurra_runtime_part(recurra_runtime_objects
+  csrc/kernels/inference_rows.cc
   csrc/runtime/build_layers.cc
   csrc/runtime/build_recurrent.cc
   csrc/runtime/error.cc
@@ -15,30 +20,30 @@ recurra_objects(recurra_runtime_objects
   csrc/runtime/model.cc
   csrc/runtime/recurrent_op.cc
   csrc/runtime/row_norm.cc
-  csrc/runtime/run.cc
   csrc/runtime/safetensors.cc
   csrc/runtime/state.cc
 )
-target_include_directories(recurra_runtime_objects PUBLIC csrc/runtime/include)
-target_compile_options(recurra_runtime_objects PRIVATE -fno-exceptions -fno-rtti)
+recurra_runtime_part(recurra_run csrc/runtime/run.cc)
+recurra_runtime_part(recurra_run_with_threads csrc/runtime/run.cc)
+if(OpenMP_CXX_FOUND)
+  target_link_libraries(recurra_run_with_threads PRIVATE OpenMP::OpenMP_CXX)
+endif()
 
-# Beside the whole engine, for the project's own programs.
-add_library(recurra_runtime STATIC $<TARGET_OBJECTS:recurra_runtime_objects>)
+# Beside the engine, for the Python module.
+add_library(recurra_runtime STATIC EXCLUDE_FROM_ALL
+  $<TARGET_OBJECTS:recurra_runtime_objects> $<TARGET_OBJECTS:recurra_run_with_threads>)
 set_target_properties(recurra_runtime PROPERTIES LINKER_LANGUAGE CXX)
 target_include_directories(recurra_runtime INTERFACE csrc/runtime/include)
 target_link_libraries(recurra_runtime PUBLIC recurra_engine)
 
-# ---- librecurra.a --------------------------------------------------------------------------------------------------
-# One thread a call, so that it needs no OpenMP.
-recurra_objects(recurra_team_of_one ${team_sources})
-
+# ---- librecurra.a: docs/decisions/0019-one-serial-archive.md ---------------------------------------------------------
+# One thread a call.
 add_library(recurra STATIC
   $<TARGET_OBJECTS:recurra_runtime_objects>
-  $<TARGET_OBJECTS:recurra_kernels>
-  $<TARGET_OBJECTS:recurra_team_of_one>)
+  $<TARGET_OBJECTS:recurra_run>
+  $<TARGET_OBJECTS:recurra_kernels>)
 set_target_properties(recurra PROPERTIES LINKER_LANGUAGE CXX)
 target_include_directories(recurra INTERFACE csrc/runtime/include)
-target_link_libraries(recurra INTERFACE Threads::Threads)
 if(RECURRA_SANITIZE)
   target_link_options(recurra INTERFACE -fsanitize=${RECURRA_SANITIZE})
 endif()
@@ -52,10 +57,9 @@ else()
 endif()
 set(openmp_libraries)
 if(OpenMP_CXX_FOUND)
-  # The team of many threads, which a program links before the archive to have it in place of the team of one.
-  recurra_objects(recurra_openmp csrc/base/team.cc)
-  target_link_libraries(recurra_openmp PRIVATE OpenMP::OpenMP_CXX)
-  install(FILES $<TARGET_OBJECTS:recurra_openmp> DESTINATION ${library_dir} RENAME recurra_openmp.o)
+  # A program links it before the archive and so has it in place of the archive's.
+  set_target_properties(recurra_run_with_threads PROPERTIES EXCLUDE_FROM_ALL OFF)
+  install(FILES $<TARGET_OBJECTS:recurra_run_with_threads> DESTINATION ${library_dir} RENAME recurra_openmp.o)
   list(FILTER OpenMP_CXX_LIB_NAMES EXCLUDE REGEX "pthread")
   set(openmp_libraries ${OpenMP_CXX_LIB_NAMES})
 endif()

@@ -20,10 +20,11 @@ KILOBYTE = 1000
 
 # What the library may take from elsewhere: the C library's, nothing of C++'s; no environment, no output, no end.
 FROM_ELSEWHERE = {
-    *("memcpy", "memmove", "memset", "memcmp", "strcmp", "strlen", "strncmp"),
+    *("memcpy", "memmove", "memset", "memcmp", "strcmp", "strlen", "strncmp", "strchr"),
     *("malloc", "calloc", "aligned_alloc", "posix_memalign", "free"),
     *("fopen", "fclose", "fread", "fseek", "ftell", "vsnprintf", "snprintf", "strtod"),
     *("__stack_chk_fail", "__tls_get_addr", "_GLOBAL_OFFSET_TABLE_", "__cpu_model", "__cpu_indicator_init"),
+    "__udivmodti4",  # of the compiler's own library: a division of 128 bits
     *("__memcpy_chk", "__memset_chk", "__snprintf_chk", "__vsnprintf_chk"),
 }
 

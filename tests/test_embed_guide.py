@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from embedded_programs import tool
 
 import recurra
+from embedded_programs import tool
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -1,6 +1,9 @@
 """The C ABI against the layers themselves: the same bits, whole and step by step. Called through ctypes."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +184,26 @@ def test_the_header_and_python_list_the_same_functions():
     assert declared == {f"recurra_{name}" for name in _abi.FUNCTIONS} == set(_abi._SIGNATURES)
     assert _abi.FUNCTIONS["abi_version"]() == _abi.ABI_VERSION
     assert _abi.FUNCTIONS["version"]().decode() == recurra.__version__
+
+
+def test_a_model_of_words_that_was_built_by_a_call_reads_any_number_of_steps(tmp_path):
+    model = recurra.Sequential([recurra.Embedding(11, 6), recurra.GRU(8, return_sequences=True)])
+    words = np.random.default_rng(6).integers(0, 11, (3, 7))
+    model(words)
+    loaded = Model(saved(tmp_path, model))
+    assert loaded.inputs == 1
+    for some in (words, words[:, :4]):
+        np.testing.assert_array_equal(loaded(some), model(some))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_runs_on_several_threads(tmp_path):
+    path = saved(tmp_path, models.randomized(recurra.Sequential([recurra.LSTM(6)]), 3, np.random.default_rng(7)))
+    program = (
+        "import os, sys, numpy as np, recurra\n"
+        f"model, x = recurra.runtime.Model({os.fspath(path)!r}, threads=2), np.ones((4, 5, 3), np.float32)\n"
+        "y, child = model(x), os.fork()\n"
+        "if child == 0: os._exit(0 if (model(x) == y).all() else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0

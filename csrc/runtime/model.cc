@@ -131,6 +131,11 @@ class Loader {
     return true;
   }
 
+  // Numbers of a row and step of x. Of integers it is one, also where the model was built for a number of steps.
+  long inputs() const {
+    return chain_.vocabulary > 0 || !model_.layers ? 1 : static_cast<long>(model_.layers[0].inputs);
+  }
+
   template <class T>
   bool build(Program<T>* program) {
     InferenceTables<T>* const tables = l_.make<InferenceTables<T>>();
@@ -153,12 +158,13 @@ class Loader {
       info.inputs = static_cast<size_t>(chain_.width);
       builder.add_layer(entries.value, name);
       info.outputs = static_cast<size_t>(chain_.width);
+      if (info.class_name && std::strcmp(info.class_name, "Embedding") == 0) info.inputs = 1;
     }
     if (l_.good() && !features_ && chain_.vocabulary == 0)
       return l_.refuse(RECURRA_BAD_FILE, "expected an Embedding behind an input of integers, got another layer");
     program->ops = builder.ops(), program->count = chain_.count;
     program->sequence_count = chain_.sequence_count < 0 ? chain_.count : chain_.sequence_count;
-    program->inputs = static_cast<long>(model_.layers ? model_.layers[0].inputs : 1), program->outputs = chain_.width;
+    program->inputs = inputs(), program->outputs = chain_.width;
     program->result = chain_.at, program->vocabulary = chain_.vocabulary;
     program->state_numbers = chain_.state_numbers, program->series_numbers = chain_.series_numbers;
     program->scratch_numbers = chain_.scratch_numbers, program->gates_numbers = chain_.gates_numbers;
@@ -168,7 +174,7 @@ class Loader {
   void finish(const char* data, std::size_t size) {
     recurra_model_info& info = model_.info;
     info.input_dtype = chain_.vocabulary > 0 ? RECURRA_INT64 : info.dtype;
-    info.inputs = model_.layers[0].inputs, info.outputs = static_cast<size_t>(chain_.width);
+    info.inputs = static_cast<size_t>(inputs()), info.outputs = static_cast<size_t>(chain_.width);
     info.layers = static_cast<size_t>(chain_.layer);
     info.parameters = static_cast<size_t>(l_.parameters);
     info.can_step = !chain_.whole, info.gives_sequence = chain_.steps;

@@ -1,8 +1,11 @@
 // Steps and runs.
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #include <cstring>
 
 #include "base/denormals.h"
-#include "base/team.h"
 #include "runtime/error.h"
 #include "runtime/model.h"
 
@@ -111,17 +114,28 @@ recurra_status lengths_of_padding(const recurra_model& model, long batch, long s
   return RECURRA_OK;
 }
 
-// Calls body(frame) for shares of the rows of `whole`, each on a thread of its own.
+// Calls body(frame) for shares of the rows of `whole`, each on a thread of its own. This file alone knows of threads:
+// it is compiled once with OpenMP and once without, and programs link one of them.
 template <class T, class Body>
 void share_rows(const Program<T>& p, const Frame<T>& whole, int threads, const Body& body) {
-  const auto part = [&](Team& team) {
-    const Range own = share(whole.batch, team.rank(), team.size());
+  const auto part = [&](long rank, long size) {
+    const FlushDenormals flush;
     Frame<T> f = whole;
-    f.row0 = own.first, f.rows = own.last - own.first;
-    f.scratch += own.first * p.scratch_numbers, f.gates += own.first * whole.window * p.gates_numbers;
+    f.row0 = whole.batch * rank / size;
+    f.rows = whole.batch * (rank + 1) / size - f.row0;
+    f.scratch += f.row0 * p.scratch_numbers, f.gates += f.row0 * whole.window * p.gates_numbers;
     body(f);
   };
-  run_team(whole.batch < threads ? static_cast<int>(whole.batch) : threads, Poll(), part);
+#if defined(_OPENMP)
+  if (whole.batch < threads) threads = static_cast<int>(whole.batch);
+  if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+    part(omp_get_thread_num(), omp_get_num_threads());
+    return;
+  }
+#endif
+  (void)threads;
+  part(0, 1);
 }
 
 // Step after step in the state's own memory.

@@ -20,8 +20,7 @@ from recurra import _errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The C++ library is named because a C compiler does not add it.
-LIBRARIES = ("-lrecurra", "-lstdc++", "-lm", "-pthread")
+LIBRARIES = ("-lrecurra", "-lm")
 
 
 def _root() -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recurra import _errors
+from recurra import _core, _errors
 from recurra.runtime import _abi
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Model:
 
     def __init__(self, source: str | os.PathLike[str] | bytes, *, isa: str | None = None, threads: int = 1) -> None:
         options = _abi.Options(isa, _errors.check_integer("threads", threads, 1, 1024))
+        _core.get_num_threads()  # the first call sees to it that children forked later can use threads
         self._handle = ctypes.c_void_p()
         made = ctypes.byref(self._handle)
         if isinstance(source, bytes):
