@@ -101,3 +101,25 @@ def test_keras_in_a_process_of_its_own_is_the_reference_of_a_model(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match=r"m\.keras: expected a model that Keras runs, got its error: "):
         recurra.verify(model, reference=path)
+
+
+def test_a_graph_that_no_layers_make_up_is_compared_as_it_runs(tmp_path, capsys):
+    onnx, _ = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal(shape).astype(np.float32) for shape in ((1, 20, 3), (1, 20, 5))]
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [*axes])
+        for name, axes in (("x", ("steps", "batch", 3)), ("y", ("steps", 1, "batch", 5)))
+    )
+    nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["h"], hidden_size=5), helper.make_node("Sin", ["h"], ["y"])]
+    made = [numpy_helper.from_array(array, name) for array, name in zip(weights, "wr", strict=True)]
+    graph = helper.make_graph(nodes, "sine", [x], [y], made)
+    path = str(tmp_path / "sine.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    assert isinstance(recurra.load(path), recurra.onnx.OnnxModel)
+    found = recurra.verify(path)
+    assert found.agrees
+    assert found.outputs[0].name == "y"
+    assert "sine.onnx: recurra beside onnxruntime" in capsys.readouterr().out

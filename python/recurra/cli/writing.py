@@ -39,7 +39,8 @@ def write(file: str, out: str, options: argparse.Namespace) -> str:
         raise _errors.bad_value(file, f"a model that can be written as {ending}", type(model).__name__, hint)
     told = method(out, **chosen)
     size = f"{out}: {os.path.getsize(out):,} bytes"
-    return size if told is None else f"{size}; {told}"
+    printed = told is None or chosen.get("weights", "float32") != "float32"  # what that costs was printed already
+    return size if printed else f"{size}; {told}"
 
 
 def write_state_dict(file: str, out: str) -> str:

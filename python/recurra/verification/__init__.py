@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from recurra import _errors
 from recurra.verification.inputs import draw, given, shapes
 from recurra.verification.report import Difference, Verification, difference, worst
-from recurra.verification.sides import OurModel, Side
+from recurra.verification.sides import OurGraph, OurModel, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +105,9 @@ def _sides(what: Any, reference: Any) -> tuple[Side, Side | None, str, str]:
 
         path = os.fspath(what)
         theirs, lacking = _of_file(path)
-        return OurModel(recurra.load(path)), theirs, os.path.basename(path), lacking
+        model = recurra.load(path)
+        ours = OurModel(model) if isinstance(model, Layer) else OurGraph(model)
+        return ours, theirs, os.path.basename(path), lacking
     if isinstance(what, Layer):
         if reference is None:
             raise _errors.bad_value("reference", "what the model comes from, or was exported to", "None")

@@ -98,6 +98,31 @@ class OurModel(Side):
         return dict(zip(names, listed, strict=True))
 
 
+class OurGraph(Side):
+    """A graph of ONNX that runs as it is, because no layers of ours make it up.
+
+    Parameters
+    ----------
+    model : OnnxModel
+        What `recurra.load` returned. Integers are drawn as 0 and 1, which every table and length can be.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.names = [value.name for value in model.get_outputs()]
+
+    def specs(self) -> list[Spec] | None:
+        """Return one for each input; None where the file leaves a type or a shape open."""
+        values = self.model.get_inputs()
+        if any(value.dtype is None or value.shape is None for value in values):
+            return None
+        return [Spec(value.name, value.shape, value.dtype.name) for value in values]
+
+    def call(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the graph's outputs."""
+        return dict(zip(self.names, self.model.run(None, inputs), strict=True))
+
+
 def vocabulary(model: Any) -> tuple[int, int, bool]:
     """Return the integers that all embeddings of a model take, as (low, high), and whether they end in zeros."""
     from recurra.layers import Embedding
