@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,10 @@ def write(file: str, out: str, options: argparse.Namespace) -> str:
     if method is None:
         hint = "" if hasattr(model, "layers") else "it is run as a graph, of which recurra's layers are not made"
         raise _errors.bad_value(file, f"a model that can be written as {ending}", type(model).__name__, hint)
-    told = method(out, **chosen)
+    with contextlib.redirect_stdout(None):  # what a method prints it returns as well
+        told = method(out, **chosen)
     size = f"{out}: {os.path.getsize(out):,} bytes"
-    printed = told is None or chosen.get("weights", "float32") != "float32"  # what that costs was printed already
-    return size if printed else f"{size}; {told}"
+    return size if told is None else f"{size}; {told}"
 
 
 def write_state_dict(file: str, out: str) -> str:

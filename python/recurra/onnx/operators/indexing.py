@@ -61,9 +61,10 @@ def gather_elements(site: Site) -> Call:
     axis = site.attribute("axis")
 
     def run(x: Array, indices: Array) -> Array:
-        places = list(np.indices(indices.shape, sparse=True))
+        places: list[Any] = list(np.indices(indices.shape, sparse=True))
         places[axis] = indices
-        return x[tuple(places)]
+        found: Array = x[tuple(places)]
+        return found
 
     return run
 

@@ -83,7 +83,8 @@ def windows(x: Array, frame: Frame, fill: Any) -> Array:
         x = wide
     frame.outputs(x.shape[2:])
     spans = tuple((kernel - 1) * dilation + 1 for kernel, dilation in zip(frame.kernel, frame.dilations, strict=True))
-    view = sliding_window_view(x, spans, tuple(range(2, x.ndim)))  # type: ignore[call-overload]
+    axes: Any = tuple(range(2, x.ndim))
+    view = sliding_window_view(x, spans, axes)
     steps = tuple(slice(None, None, stride) for stride in frame.strides)
     taps = tuple(slice(None, None, dilation) for dilation in frame.dilations)
     found: Array = view[slice(None), slice(None), *steps, *taps]
