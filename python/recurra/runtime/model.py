@@ -27,7 +27,7 @@ class Model:
     source : path or bytes
         The file that ``model.save`` wrote, or its bytes.
     isa : str, optional
-        Instruction set, one of ``recurra.show_config()``'s; by default the best one of this CPU.
+        Instruction set, one of ``recurra.show_config()``'s; by default the one that the layers use.
     threads : int, default 1
         Most threads of one call; they share the rows of a batch.
 
@@ -73,7 +73,7 @@ class Model:
     """
 
     def __init__(self, source: str | os.PathLike[str] | bytes, *, isa: str | None = None, threads: int = 1) -> None:
-        options = _abi.Options(isa, _errors.check_integer("threads", threads, 1, 1024))
+        options = _abi.Options(isa or _core.isa(), _errors.check_integer("threads", threads, 1, 1024))
         _core.get_num_threads()  # the first call sees to it that children forked later can use threads
         self._handle = ctypes.c_void_p()
         made = ctypes.byref(self._handle)
