@@ -55,3 +55,46 @@ def test_the_attention_of_textgenrnn_has_exact_gradients(example):
     """In float64, within 1e-7 of finite differences."""
     layer = example("textgenrnn").AttentionWeightedAverage(dtype="float64")
     assert recurra.gradcheck(layer, np.random.default_rng(0).standard_normal((3, 5, 4))).passed
+
+
+def test_silero_vad_hears_speech_where_onnx_runtime_does(example):
+    """Probabilities within 1e-5 at both rates, chunk by chunk; states too from the same ones; the same segments."""
+    pytest.importorskip("onnxruntime")
+    figures = report_of(example("silero_vad").compare, turns=1)
+    for rate, least in ((16000, 500), (8000, 500)):
+        assert figures[f"chunks at {rate}"] >= least
+        assert figures[f"difference at {rate}"] <= 1e-5
+        assert figures[f"states at {rate}"] <= 1e-5
+        assert figures[f"same at {rate}"] == 1
+        assert 8 <= figures[f"segments at {rate}"] <= 20
+
+
+def test_every_file_of_silero_vad_gives_what_onnx_runtime_gives(example):
+    """Within 1e-5: an LSTM for each rate, for one rate, spelled out in operators, over a sequence, with half the bits."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    fetch = example("fetch")
+    try:
+        files = sorted((fetch.pypi("silero-vad") / "silero_vad" / "data").glob("*.onnx"))
+    except fetch.Unreachable as error:
+        pytest.skip(f"cannot be fetched here: {error}")
+    assert len(files) == 6
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    rng = np.random.default_rng(0)
+    for file in files:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        model = recurra.load(file)
+        for rate, size in ((16000, 576), (8000, 288)):
+            rates = "sr" in [value.name for value in model.inputs]
+            if rate == 8000 and not (rates and "16k" not in file.name):
+                continue
+            feeds = {"sr": np.array(rate)} if rates else {}
+            for value in model.inputs:
+                if value.name != "sr":
+                    shape = [length if isinstance(length, int) else 1 for length in value.shape]
+                    shape = [3 if "sequence" in file.name else 1, size] if value.name == "input" else shape
+                    feeds[value.name] = rng.standard_normal(shape, np.float32) * np.float32(0.1)
+            for turn in range(3):
+                ours, theirs = model.run(None, feeds), session.run(None, feeds)
+                for a, b in zip(ours, theirs, strict=True):
+                    np.testing.assert_allclose(a, b, rtol=0, atol=1e-5, err_msg=f"{file.name}, {rate} Hz, {turn}")
