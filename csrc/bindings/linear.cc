@@ -1,4 +1,5 @@
 // The dense layer for Python: with weights that change from call to call, and packed once.
+#include <cstring>
 #include <memory>
 #include <variant>
 
@@ -11,6 +12,7 @@ namespace {
 
 // Products of fewer operations keep the GIL: giving it up would cost more than they do.
 constexpr double kFlopsWorthRelease = 1e5;
+constexpr std::size_t kBytesWorthRelease = 1 << 18;  // the same for comparing
 
 template <class T>
 py::array_t<T> linear_typed(const py::object& weight, const py::object& bias, const py::object& x) {
@@ -86,6 +88,17 @@ py::object run_packed(const PackedLinear<T>& layer, const py::object& x) {
   return std::move(y);
 }
 
+// Whether two C-contiguous arrays hold the same bytes.
+bool same_bits(const py::array& a, const py::array& b) {
+  if (!(a.flags() & b.flags() & py::array::c_style)) refuse("a", "C-contiguous arrays", "other strides");
+  const void *left = a.data(), *right = b.data();
+  const auto bytes = static_cast<std::size_t>(a.nbytes());
+  if (bytes != static_cast<std::size_t>(b.nbytes())) return false;
+  if (bytes < kBytesWorthRelease) return std::memcmp(left, right, bytes) == 0;
+  py::gil_scoped_release release;
+  return std::memcmp(left, right, bytes) == 0;
+}
+
 }  // namespace
 
 void bind_linear(py::module_& m) {
@@ -101,6 +114,7 @@ void bind_linear(py::module_& m) {
             return std::visit([&](const auto& layer) { return run_packed(*layer, x); }, l.layer);
           },
           py::arg("x"));
+  m.def("same_bits", &same_bits, py::arg("a"), py::arg("b"));
   m.def(
       "linear",
       [](const py::object& weight, const py::object& bias, const py::object& x) -> py::object {

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recurra import _core, _errors
+from recurra import _errors
 from recurra.layers import _pointwise
+from recurra.layers._correlation import packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +34,10 @@ class ConvStepper:
         if layer.padding != "causal" or layer.strides != 1:
             hint = 'padding="causal" and strides=1 make each output depend on the steps so far'
             raise _errors.bad_value("layer", "one that can run step by step", f"{layer.name!r}", hint)
-        weight, bias = layer._views[0]["weight"], layer._views[0].get("bias")
         assert layer.input_shape is not None
         self.activation, self.dtype, self.groups = layer.activation, layer.dtype, layer.groups
         self.dilation, self.filters = layer.dilation_rate, layer.filters
-        self.weights = np.array(weight.transpose(0, 2, 1)).reshape(self.groups, layer.filters // self.groups, -1)
-        self.biases = [None] * self.groups if bias is None else list(np.array(bias).reshape(self.groups, -1))
+        self.products = packed(layer._views[0], self.groups)
         features = layer.input_shape[-1] or 0
         self.window = np.zeros((batch_size, layer.span, features), layer.dtype)
 
@@ -52,10 +51,7 @@ class ConvStepper:
         self.window[:, :-1] = self.window[:, 1:]  # NumPy copies first where both overlap
         self.window[:, -1] = x
         taps = self.window[:, :: self.dilation].reshape(batch, -1, self.groups, features // self.groups)
-        parts = [
-            _core.linear(weight, bias, taps[:, :, group].reshape(batch, -1))
-            for group, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True))
-        ]
+        parts = [product(taps[:, :, group].reshape(batch, -1)) for group, product in enumerate(self.products)]
         y = _pointwise.forward(self.activation, parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1))
         if out is None:
             return y

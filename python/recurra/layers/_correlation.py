@@ -37,8 +37,7 @@ class Correlation:
         self.shape, self.kernel = x.shape, kernel
         self.strides, self.dilation, self.outputs = strides, dilation, outputs
         batch, steps, channels = x.shape
-        filters, _, taps = kernel.shape
-        self.weight = np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(filters, taps * channels)
+        taps = kernel.shape[2]
         self.overlapping = dilation == 1 or taps == 1
         if self.overlapping:
             self.rows = _windows(x.reshape(-1), taps * channels, strides * channels)
@@ -48,10 +47,14 @@ class Correlation:
             self.rows = x[:, places].reshape(batch * outputs, taps * channels)
             self.pitch = outputs
 
-    def forward(self, bias: Array | None) -> Array:
-        """Return the outputs (N, O, F), contiguous."""
+    def forward(self, bias: Array | None, product: _core.Linear | None = None) -> Array:
+        """Return the outputs (N, O, F), contiguous; ``product``: that of filters and bias, if nothing goes back."""
         batch, filters = self.shape[0], len(self.kernel)
-        y = _core.linear(self.weight, bias, self.rows)
+        if product is None:
+            self.weight = _filter_rows(self.kernel)
+            y = _core.linear(self.weight, bias, self.rows)
+        else:
+            y = product(self.rows)
         if self.pitch == self.outputs:
             return y.reshape(batch, self.outputs, filters)
         whole = np.empty((batch, self.outputs, filters), y.dtype)
@@ -97,6 +100,19 @@ class Correlation:
             start = tap * self.dilation
             dx[:, start : start + reach : self.strides] += columns[:, : self.outputs, tap]
         return dx
+
+
+def packed(weights: dict[str, Array], groups: int) -> list[_core.Linear]:
+    """Return the product of each group's filters, (filters, taps * features) taps outside."""
+    weight, bias = weights["weight"], weights.get("bias")
+    biases = [None] * groups if bias is None else bias.reshape(groups, -1)
+    kernels = weight.reshape(groups, -1, *weight.shape[1:])
+    return [_core.Linear(_filter_rows(kernel), b) for kernel, b in zip(kernels, biases, strict=True)]
+
+
+def _filter_rows(kernel: Array) -> Array:
+    """Return filters (F, C, K) as contiguous rows (F, K C)."""
+    return np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(len(kernel), -1)
 
 
 def _windows(flat: Array, width: int, pitch: int) -> Array:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recurra import _errors
+from recurra import _core, _errors
 from recurra.layers import _arguments, _pointwise
-from recurra.layers._correlation import Correlation
+from recurra.layers._correlation import Correlation, packed
+from recurra.layers._packing import Packing
 from recurra.layers._scores import silence
 from recurra.layers.base import Layer
 
@@ -129,6 +131,7 @@ class Conv1D(Layer):
         self.activation = _pointwise.resolve("activation", activation)
         self.use_bias = _errors.check_flag("use_bias", use_bias)
         self.weight_options = _arguments.resolved(arguments)
+        self._packing = Packing(functools.partial(packed, groups=self.groups))
 
     @property
     def span(self) -> int:
@@ -225,10 +228,15 @@ class Conv1D(Layer):
         return self._differentiate(x, _errors.resolve_lengths(lengths, mask, x.shape[0], x.shape[1]), True, 0)
 
     def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
-        return self._run(x, lengths)[0]
+        return self._run(x, lengths, self._packing(self))[0]
 
-    def _run(self, x: Array, lengths: Array | None) -> tuple[Array, list[Correlation], int]:
-        """Return the outputs, the correlation of each group, and the zeros put before each sample."""
+    def _run(
+        self, x: Array, lengths: Array | None, products: list[_core.Linear] | None = None
+    ) -> tuple[Array, list[Correlation], int]:
+        """Return the outputs, the correlation of each group, and the zeros put before each sample.
+
+        ``products``: the groups' filters packed, for outputs alone.
+        """
         outputs = self._outputs(x.shape[1])
         left, steps = self._places(x.shape[1], outputs)
         weight, bias = self._views[0]["weight"], self._views[0].get("bias")
@@ -237,7 +245,10 @@ class Conv1D(Layer):
             own = slice(group * weight.shape[1], (group + 1) * weight.shape[1])
             padded = _padded(x if self.groups == 1 else x[..., own], left, steps, lengths)
             parts.append(Correlation(padded, weight[self._own(group)], self.strides, self.dilation_rate, outputs))
-        found = [part.forward(None if bias is None else bias[self._own(g)]) for g, part in enumerate(parts)]
+        found = [
+            part.forward(None if bias is None else bias[self._own(g)], None if products is None else products[g])
+            for g, part in enumerate(parts)
+        ]
         y = _pointwise.forward(self.activation, found[0] if self.groups == 1 else np.concatenate(found, axis=-1))
         silence(y, self.compute_lengths(x, lengths))
         return y, parts, left

@@ -8,6 +8,7 @@ import numpy as np
 
 from recurra import _core, _errors
 from recurra.layers import _arguments, _pointwise
+from recurra.layers._packing import Packing
 from recurra.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Dense(Layer):
         self.use_bias = _errors.check_flag("use_bias", use_bias)
         self.activation = _pointwise.resolve("activation", activation)
         self.weight_options = _arguments.resolved(arguments)
+        self._packing = Packing(_packed)
 
     def build(self, input_shape: Shape) -> None:
         """Declare the parameters for inputs (batch, ..., features); see `Layer.build`."""
@@ -133,19 +135,13 @@ class Dense(Layer):
         self.check_input(x)
         return self._differentiate(x, None, True, 0)
 
-    def _linear(self, x: Array) -> tuple[Array, Array]:
-        """Return the input as rows, and the activated outputs as rows."""
-        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-        weights = self._views[0]
-        z = _core.linear(weights["weight"], weights.get("bias"), rows)
-        return rows, _pointwise.forward(self.activation, z)
-
     def _apply(self, x: Array, lengths: Array | None, training: bool, seed: int) -> Array:
-        y = self._linear(x)[1]
+        y = _pointwise.forward(self.activation, self._packing(self)(_rows(x)))
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.units)
 
     def _differentiate(self, x: Array, lengths: Array | None, training: bool, seed: int) -> tuple[Array, Pullback]:
-        rows, y = self._linear(x)
+        rows, weights = _rows(x), self._views[0]
+        y = _pointwise.forward(self.activation, _core.linear(weights["weight"], weights.get("bias"), rows))
         flat, shape = x.ndim == 2, (*x.shape[:-1], self.units)
 
         def pullback(dy: Array, *, need_dx: bool = True) -> Array | None:
@@ -157,3 +153,12 @@ class Dense(Layer):
             return dx if flat or dx is None else dx.reshape(x.shape)
 
         return y if flat else y.reshape(shape), pullback
+
+
+def _rows(x: Array) -> Array:
+    """Return the input (batch, ..., features) as rows of features."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def _packed(weights: dict[str, Array]) -> _core.Linear:
+    return _core.Linear(weights["weight"], weights.get("bias"))
