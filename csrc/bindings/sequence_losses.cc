@@ -42,9 +42,10 @@ void require_blank(long blank, py::ssize_t classes) {
     refuse("blank", "an integer from 0 to " + std::to_string(classes - 1), std::to_string(blank));
 }
 
-py::tuple bind_ctc_loss(const py::array& logits, const py::array& labels, const py::array& label_lengths,
-                        const py::array& lengths, long blank) {
-  return by_dtype("logits", logits, [&](auto zero) -> py::tuple {
+// (losses, gradients), or the losses alone.
+py::object bind_ctc(const py::array& logits, const py::array& labels, const py::array& label_lengths,
+                    const py::array& lengths, long blank, bool gradient) {
+  return by_dtype("logits", logits, [&](auto zero) -> py::object {
     using T = decltype(zero);
     const Input<T> y = input<T>("logits", logits, {-1, -1, -1});
     require_blank(blank, y.shape(2));
@@ -53,10 +54,21 @@ py::tuple bind_ctc_loss(const py::array& logits, const py::array& labels, const 
     const Labels steps = lengths_of(lengths, y.shape(0), y.shape(1));
     require_labels(given, counts, y.shape(2), blank);
     py::array_t<double> loss(y.shape(0));
-    py::array_t<T> dy(shape_of(y));
-    const Ctc<T> c{y.shape(0),    y.shape(1),   y.shape(2),          given.shape(1),   blank, y.data(), given.data(),
-                   counts.data(), steps.data(), loss.mutable_data(), dy.mutable_data()};
+    py::array_t<T> dy;
+    if (gradient) dy = py::array_t<T>(shape_of(y));
+    const Ctc<T> c{y.shape(0),
+                   y.shape(1),
+                   y.shape(2),
+                   given.shape(1),
+                   blank,
+                   y.data(),
+                   given.data(),
+                   counts.data(),
+                   steps.data(),
+                   loss.mutable_data(),
+                   gradient ? dy.mutable_data() : nullptr};
     run_without_gil([&](const Poll& poll) { return ctc_loss(c, poll); });
+    if (!gradient) return std::move(loss);
     return py::make_tuple(loss, dy);
   });
 }
@@ -94,18 +106,21 @@ Input<T> potentials_of(const py::array& potentials) {
   return p;
 }
 
-py::tuple bind_crf_loss(const py::array& potentials, const py::array& path, const py::array& lengths) {
-  return by_dtype("potentials", potentials, [&](auto zero) -> py::tuple {
+// (losses, gradients), or the losses alone.
+py::object bind_crf(const py::array& potentials, const py::array& path, const py::array& lengths, bool gradient) {
+  return by_dtype("potentials", potentials, [&](auto zero) -> py::object {
     using T = decltype(zero);
     const Input<T> p = potentials_of<T>(potentials);
     const Labels steps = lengths_of(lengths, p.shape(0), p.shape(1));
     const Labels labels = input<int64_t>("path", path, {p.shape(0), p.shape(1)});
     require_labels(labels, steps, p.shape(3), -1);
     py::array_t<double> loss(p.shape(0));
-    py::array_t<T> dy(shape_of(p));
+    py::array_t<T> dy;
+    if (gradient) dy = py::array_t<T>(shape_of(p));
     const Crf<T> c{p.shape(0),    p.shape(1),   p.shape(3),          p.data(),
-                   labels.data(), steps.data(), loss.mutable_data(), dy.mutable_data()};
+                   labels.data(), steps.data(), loss.mutable_data(), gradient ? dy.mutable_data() : nullptr};
     run_without_gil([&](const Poll& poll) { return crf_loss(c, poll); });
+    if (!gradient) return std::move(loss);
     return py::make_tuple(loss, dy);
   });
 }
@@ -127,11 +142,23 @@ py::tuple bind_crf_search(const py::array& potentials, const py::array& lengths)
 }  // namespace
 
 void bind_sequence_losses(py::module_& m) {
-  m.def("ctc_loss", bind_ctc_loss, py::arg("logits"), py::arg("labels"), py::arg("label_lengths"), py::arg("lengths"),
-        py::kw_only(), py::arg("blank"));
+  for (const bool gradient : {true, false}) {
+    m.def(
+        gradient ? "ctc_loss" : "ctc_values",
+        [gradient](const py::array& logits, const py::array& labels, const py::array& label_lengths,
+                   const py::array& lengths,
+                   long blank) { return bind_ctc(logits, labels, label_lengths, lengths, blank, gradient); },
+        py::arg("logits"), py::arg("labels"), py::arg("label_lengths"), py::arg("lengths"), py::kw_only(),
+        py::arg("blank"));
+    m.def(
+        gradient ? "crf_loss" : "crf_values",
+        [gradient](const py::array& potentials, const py::array& path, const py::array& lengths) {
+          return bind_crf(potentials, path, lengths, gradient);
+        },
+        py::arg("potentials"), py::arg("path"), py::arg("lengths"));
+  }
   m.def("ctc_search", bind_ctc_search, py::arg("logits"), py::arg("lengths"), py::kw_only(), py::arg("blank"),
         py::arg("width"), py::arg("paths"));
-  m.def("crf_loss", bind_crf_loss, py::arg("potentials"), py::arg("path"), py::arg("lengths"));
   m.def("crf_search", bind_crf_search, py::arg("potentials"), py::arg("lengths"));
 }
 

@@ -25,8 +25,8 @@ class Sample {
       : c_(crf), w_(work), n_(n), time_(crf.lengths[n]), k_(crf.labels), square_(crf.labels * crf.labels) {}
 
   void run(Team& team) {
-    T* const dy = c_.dy + n_ * c_.time * square_;
-    std::fill(dy, dy + c_.time * square_, T(0));
+    T* const dy = c_.dy ? c_.dy + n_ * c_.time * square_ : nullptr;
+    if (dy) std::fill(dy, dy + c_.time * square_, T(0));
     c_.loss[n_] = 0;
     if (time_ == 0) return;
     for (long t = 0; t < time_; ++t) {
@@ -42,6 +42,7 @@ class Sample {
       if (!team.go_on()) return;
       const long place = (t > 0 ? path[t - 1] * k_ : 0) + path[t];
       score += static_cast<double>(potentials(t)[place]);
+      if (!dy) continue;
       differentiate(t, total, dy + t * square_);
       dy[t * square_ + place] -= T(1);
       if (t > 0) retreat(t);

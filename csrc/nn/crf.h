@@ -17,7 +17,7 @@ struct Crf {
   const int64_t* path;     // [N, T]: labels from 0 to K - 1 in the first lengths[n] steps
   const int64_t* lengths;  // [N], from 0 to T
   double* loss;            // out: [N], log of the sum over all paths of exp(score), minus the score of the path
-  T* dy;                   // out: [N, T, K, K], gradient of each sample's own loss; 0 behind its end
+  T* dy;                   // out: [N, T, K, K], gradient of each sample's own loss, 0 behind its end; null: not wanted
 };
 
 // Forward-backward. False when stopped by `poll`.

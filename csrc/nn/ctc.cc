@@ -32,8 +32,6 @@ class Sample {
 
   // False when stopped.
   bool run(Team& team) {
-    T* const dy = c_.dy + n_ * c_.time * c_.classes;
-    std::fill(dy, dy + c_.time * c_.classes, T(0));
     list_states();
     for (long t = 0; t < time_; ++t) {
       if (!team.go_on()) return false;
@@ -41,6 +39,9 @@ class Sample {
     }
     const double total = total_log_probability();
     c_.loss[n_] = -total;
+    if (!c_.dy) return true;
+    T* const dy = c_.dy + n_ * c_.time * c_.classes;
+    std::fill(dy, dy + c_.time * c_.classes, T(0));
     if (total == kLogZero) return true;
     std::fill(w_.beta.begin(), w_.beta.end(), kLogZero);
     for (long s = std::max(0l, states_ - 2); s < states_; ++s) w_.beta[at(s)] = 0;

@@ -18,7 +18,8 @@ struct Ctc {
   const int64_t* label_lengths;  // [N], from 0 to L
   const int64_t* lengths;        // [N], from 0 to T
   double* loss;                  // out: [N], -log p(labels); infinity where it is 0, for example of too few steps
-  T* dy;                         // out: [N, T, C], gradient of each sample's own loss; 0 where that is infinite
+  T* dy;                         // out: [N, T, C], gradient of each sample's own loss, 0 where that is infinite;
+                                 // or null: not wanted
 };
 
 // False when stopped by `poll`.

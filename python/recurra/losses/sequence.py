@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class SequenceLoss(Loss):
     """Base of the losses with one value per sequence; a subclass supplies ``prepare``, ``sequences_of`` and ``counts``.
 
+    ``values_of`` may be supplied too: the losses alone, where the gradients cost.
+
     Sequences of length 0, or of weight 0, are not looked at, and those of length 0 are not divided by.
     "mean_per_sequence" divides each sequence's loss by what ``counts`` says first.
     """
@@ -26,29 +28,34 @@ class SequenceLoss(Loss):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, lengths: Any = None) -> Any:
         """Return the loss; see `Loss.__call__`. Without a reduction: one weighted loss per sequence."""
-        if self.reduction is not None:
+        if self.reduction is not None and (type(self).vjp is not SequenceLoss.vjp or "vjp" in vars(self)):
             return self.vjp(y_true, y_pred, sample_weight, lengths)[0]
-        values, _, factors = self._computed(y_true, y_pred, sample_weight, lengths)
-        return np.where(factors != 0.0, values * factors, 0.0)
+        y_true, y_pred, steps, factors = self._weighed(y_true, y_pred, sample_weight, lengths)
+        values = self.values_of(y_true, y_pred, steps)
+        return np.where(factors != 0.0, values * factors, 0.0) if self.reduction is None else _sum(values, factors)
 
     def vjp(self, y_true: Any, y_pred: Any, sample_weight: Any = None, lengths: Any = None) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to ``y_pred``; see `Loss.vjp`."""
         self._require_reduction()
-        values, dy, factors = self._computed(y_true, y_pred, sample_weight, lengths)
-        chosen = factors != 0.0
+        y_true, y_pred, steps, factors = self._weighed(y_true, y_pred, sample_weight, lengths)
+        values, dy = self.sequences_of(y_true, y_pred, steps)
         dy *= factors.astype(dy.dtype).reshape(-1, *(1,) * (dy.ndim - 1))
-        return float((values[chosen] * factors[chosen]).sum()), dy
+        return _sum(values, factors), dy
 
     def sequences_of(self, y_true: Array, y_pred: Array, lengths: Array) -> tuple[Array, Array]:
         """Return each sequence's loss (float64) and its gradient."""
         raise NotImplementedError
 
+    def values_of(self, y_true: Array, y_pred: Array, lengths: Array) -> Array:
+        """Return each sequence's loss, the bits of ``sequences_of``."""
+        return self.sequences_of(y_true, y_pred, lengths)[0]
+
     def counts(self, y_true: Array, lengths: Array) -> Array:
         """Return by what "mean_per_sequence" divides each sequence's loss."""
         return lengths
 
-    def _computed(self, y_true: Any, y_pred: Any, sample_weight: Any, lengths: Any) -> tuple[Array, Array, Array]:
-        """Return losses, gradients and factors of the sequences."""
+    def _weighed(self, y_true: Any, y_pred: Any, sample_weight: Any, lengths: Any) -> tuple[Array, Array, Array, Array]:
+        """Return targets, outputs, and the lengths to look at and the factor of each sequence."""
         y_pred = np.asarray(y_pred)
         if y_pred.dtype.name not in ("float32", "float64"):
             y_pred = _errors.as_real("y_pred", y_pred, np.dtype(np.float64))
@@ -66,8 +73,7 @@ class SequenceLoss(Loss):
             factors = factors / np.maximum(self.counts(y_true, steps), 1)
         if sample_weight is not None:
             steps = np.where(row_weights(sample_weight, (batch,)) != 0.0, steps, 0)
-        values, dy = self.sequences_of(y_true, np.ascontiguousarray(y_pred), steps)
-        return values, dy, factors
+        return y_true, np.ascontiguousarray(y_pred), steps, factors
 
     def _check_outputs(self, shape: tuple[int, ...]) -> None:
         """Raise unless outputs have the loss's axes."""
@@ -164,14 +170,24 @@ class CTC(SequenceLoss):
 
     def sequences_of(self, y_true: Array, y_pred: Array, lengths: Array) -> tuple[Array, Array]:
         """Return each sequence's loss and its gradient."""
+        values, dy = _core.ctc_loss(*self._engine_input(y_true, y_pred, lengths), blank=self.blank)
+        if not self.from_logits:
+            dy = np.where(y_pred >= _LEAST, dy / np.maximum(y_pred, _LEAST), dy.dtype.type(0.0))
+        return self._finite(values), dy
+
+    def values_of(self, y_true: Array, y_pred: Array, lengths: Array) -> Array:
+        """Return each sequence's loss."""
+        return self._finite(_core.ctc_values(*self._engine_input(y_true, y_pred, lengths), blank=self.blank))
+
+    def _engine_input(self, y_true: Array, y_pred: Array, lengths: Array) -> tuple[Array, Array, Array, Array]:
+        """Return logits, labels, their numbers, and lengths."""
         label_lengths = np.where(lengths > 0, self.counts(y_true, lengths), 0)
         self._check_fit(y_true, label_lengths, lengths)
         logits = y_pred if self.from_logits else np.log(np.maximum(y_pred, _LEAST))
-        labels = np.ascontiguousarray(y_true)
-        values, dy = _core.ctc_loss(logits, labels, label_lengths, lengths, blank=self.blank)
-        if not self.from_logits:
-            dy = np.where(y_pred >= _LEAST, dy / np.maximum(y_pred, _LEAST), dy.dtype.type(0.0))
-        return (np.where(np.isposinf(values), 0.0, values) if self.zero_infinity else values), dy
+        return logits, np.ascontiguousarray(y_true), label_lengths, lengths
+
+    def _finite(self, values: Array) -> Array:
+        return np.where(np.isposinf(values), 0.0, values) if self.zero_infinity else values
 
     def _check_fit(self, labels: Array, label_lengths: Array, lengths: Array) -> None:
         """Raise if labels need more steps than there are."""
@@ -238,13 +254,29 @@ class LinearChainCRF(SequenceLoss):
 
     def sequences_of(self, y_true: Array, y_pred: Array, lengths: Array) -> tuple[Array, Array]:
         """Return each sequence's loss and its gradient."""
+        self._check_labels(y_true, y_pred, lengths)
+        return _core.crf_loss(y_pred, y_true, lengths)
+
+    def values_of(self, y_true: Array, y_pred: Array, lengths: Array) -> Array:
+        """Return each sequence's loss."""
+        self._check_labels(y_true, y_pred, lengths)
+        return _core.crf_values(y_pred, y_true, lengths)
+
+    @staticmethod
+    def _check_labels(y_true: Array, y_pred: Array, lengths: Array) -> None:
+        """Raise if a step that counts has no label."""
         wrong = (y_true < 0) & (np.arange(y_true.shape[1]) < lengths[:, None])
         if wrong.any():
             row, step = (int(i) for i in np.argwhere(wrong)[0])
             got = f"{y_true[row, step]} in sample {row}, step {step}"
             hint = "give lengths=, so that the padding behind a sample's end is not read"
             raise _errors.bad_value("y", f"labels from 0 to {y_pred.shape[3] - 1}", got, hint)
-        return _core.crf_loss(y_pred, y_true, lengths)
+
+
+def _sum(values: Array, factors: Array) -> float:
+    """Return the sum of the losses times their factors; those of factor 0 are not read."""
+    chosen = factors != 0.0
+    return float((values[chosen] * factors[chosen]).sum())
 
 
 _LEAST = 1e-7  # of probabilities, Keras's epsilon

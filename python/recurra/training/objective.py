@@ -75,8 +75,16 @@ class Objective:
         return value, dy if factor == 1.0 else dy * np.asarray(factor, dy.dtype)
 
     def values(self, batch: Batch, outputs: list[Array], lengths: list[Any]) -> list[float]:
-        """Return the losses of the outputs, unweighted."""
-        return self.vjp(batch, outputs, lengths)[0]
+        """Return the losses of the outputs, unweighted: the bits of `vjp`."""
+        several = zip(range(len(self.losses)), batch.y, outputs, batch.weights, lengths, strict=True)
+        return [self._value_of(*one) for one in several]
+
+    def _value_of(self, output: int, y: Array, y_pred: Array, weight: Any, steps: Any) -> float:
+        """Return the loss of one output, unweighted."""
+        loss = self.losses[output]
+        if loss.sequences and loss.reduction is not None:
+            return float(loss(y, y_pred, weight, steps if y_pred.ndim >= 3 else None))
+        return self._vjp_of(output, y, y_pred, weight, steps)[0]  # there the gradient is a by-product
 
     def total(self, values: Sequence[float]) -> float:
         """Return the weighted sum of the losses."""
@@ -211,7 +219,7 @@ class RunningLogs(Mapping[str, float]):
         self, total: float, values: Sequence[float], batch: Batch, outputs: list[Array], lengths: list[Any]
     ) -> None:
         """Take in a batch: mean losses, targets and outputs."""
-        weight = _rows(self.objective.losses[0], outputs[0], lengths[0])
+        weight = _row_count(self.objective.losses[0], outputs[0], lengths[0])
         self.weight += weight
         if self._losses:
             self._add_each(total, values, outputs, lengths)
@@ -227,12 +235,12 @@ class RunningLogs(Mapping[str, float]):
     def _add_each(self, total: float, values: Sequence[float], outputs: list[Array], lengths: list[Any]) -> None:
         """Add up the losses of several outputs, each over its own rows, and what the total has beyond them."""
         for index, (loss, y, steps) in enumerate(zip(self.objective.losses, outputs, lengths, strict=True)):
-            rows = _rows(loss, y, steps)
+            rows = _row_count(loss, y, steps)
             self.rows[index] += rows
             self.totals[index + 1] += values[index] * rows
         penalty = total - self.objective.total(values)
         if math.isfinite(penalty):
-            self.totals[0] += penalty * _rows(self.objective.losses[0], outputs[0], lengths[0])
+            self.totals[0] += penalty * _row_count(self.objective.losses[0], outputs[0], lengths[0])
 
     def fail(self, loss: float) -> None:
         """Show a loss that is not finite from now on."""
@@ -289,13 +297,10 @@ def _remember(metric: Any, state: dict[str, Any]) -> None:
             setattr(metric, name, value)
 
 
-def _rows(loss: Loss, y_pred: Array, lengths: Array | None) -> int:
+def _row_count(loss: Loss, y_pred: Array, lengths: Array | None) -> int:
     """Return how many rows a mean loss is over: steps, or samples where the loss is of sequences."""
-    return len(y_pred) if loss.sequences else counted_rows(y_pred, lengths)
-
-
-def counted_rows(y_pred: Array, lengths: Array | None) -> int:
-    """Return how many rows of outputs count: samples, or steps of samples."""
+    if loss.sequences:
+        return len(y_pred)
     if lengths is not None and y_pred.ndim >= 3:
         return int(lengths.sum())
     return y_pred.size // y_pred.shape[-1] if y_pred.size else 0
