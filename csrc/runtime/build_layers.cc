@@ -253,6 +253,9 @@ bool Builder<T>::add_layer(Json description, const char* prefix) {
   const Json config = description["config"];
   if (description["class_name"].text(name, sizeof name) == 0 || !config.is_object())
     return loading.refuse(RECURRA_BAD_FILE, "layer '%s': expected a class and its arguments, got others", prefix);
+  if (description["module"].is_string())
+    return loading.refuse(RECURRA_UNSUPPORTED, "layer '%s': expected a layer of recurra, got a class of one's own, %s",
+                          prefix, name);
   const Settings s(loading, config, prefix);
   const Json dtype = config["dtype"];
   if (dtype.is_string() && !dtype.says(sizeof(T) == 4 ? "float32" : "float64"))

@@ -113,7 +113,7 @@ class Loader {
                        version);
     char name[64];
     description_["class_name"].text(name, sizeof name);
-    if (std::strcmp(name, "Sequential") != 0)
+    if (std::strcmp(name, "Sequential") != 0 || description_["module"].is_string())
       return l_.refuse(RECURRA_UNSUPPORTED, "expected a Sequential model, got %s", name);
     return read_shape();
   }

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import recurra
-from recurra import _errors
+from recurra import _errors, _objects
 from recurra.io import safetensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from recurra._typing import Array
     from recurra.layers.base import Layer
     from recurra.training.trainer import Trainer
@@ -34,6 +32,7 @@ def save(model: Trainer, path: str | os.PathLike[str]) -> None:
         "version": FORMAT_VERSION,
         "recurra": recurra.__version__,
         "class_name": type(model).__name__,
+        **_objects.origin(type(model)),
         "config": model.get_config(),
         "input_shape": model.input_shape,
         "compile": _compile_config(model),
@@ -68,46 +67,16 @@ def _compile_config(model: Trainer) -> dict[str, Any] | None:
     if optimizer is None or compiled is None or name is None:
         return None
     try:
-        loss = _described(compiled.loss, LOSSES)
+        loss = _objects.described_each(compiled.loss, LOSSES)
     except LookupError:
         return None
     return {
         "optimizer": {"name": name, "config": optimizer.get_config(), "state": optimizer.get_state()},
         "loss": loss,
         "loss_weights": compiled.loss_weights,
-        "metrics": _described(compiled.metrics, METRICS, skip=True),
-        "weighted_metrics": _described(compiled.weighted_metrics, METRICS, skip=True),
+        "metrics": _objects.described_each(compiled.metrics, METRICS, skip=True),
+        "weighted_metrics": _objects.described_each(compiled.weighted_metrics, METRICS, skip=True),
     }
-
-
-def _described(given: Any, known: Mapping[str, Any], *, skip: bool = False) -> Any:
-    """Return losses or metrics, also in lists and dictionaries, by name and arguments; raise LookupError for others."""
-    if isinstance(given, dict):
-        made = {key: _described(value, known, skip=skip) for key, value in given.items()}
-        return {"each": {key: one for key, one in made.items() if one is not None}}
-    if isinstance(given, str):
-        return given  # what it stands for is the loss's affair
-    if isinstance(given, list):
-        described = [_described(one, known, skip=skip) for one in given]
-        each = any(isinstance(one, list) for one in given)  # a place for each output, which stays empty
-        return [[] if one is None else one for one in described if each or one is not None]
-    name = next((name for name, cls in known.items() if type(given) is cls), None)
-    if name is None:
-        if skip:
-            return None
-        raise LookupError(given)
-    return {"name": name, "config": given.get_config()}
-
-
-def _made(description: Any, known: Mapping[str, Any]) -> Any:
-    """Return what `_described` described."""
-    if isinstance(description, str):
-        return description
-    if isinstance(description, list):
-        return [_made(one, known) for one in description]
-    if "each" in description:
-        return {key: _made(value, known) for key, value in description["each"].items()}
-    return known[description["name"]](**description["config"])
 
 
 def load(path: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | None = None) -> Trainer:
@@ -150,6 +119,8 @@ def _model(config: dict[str, Any], custom_objects: dict[str, Any]) -> Trainer:
 
     known = {**MODELS, **{name: cls for name, cls in custom_objects.items() if issubclass(cls, Model)}}
     name = _errors.check_choice("class_name", config["class_name"], known)
+    if name not in custom_objects:
+        _objects.check_origin("class_name", config)
     cls: Any = known[name]
     if name in MODELS:
         model: Trainer = cls.from_config(config["config"], custom_objects)
@@ -185,8 +156,9 @@ def _compile(model: Trainer, config: Any, slots: dict[str, Array], path: str) ->
     try:
         optimizer_config = config["optimizer"]
         optimizer = OPTIMIZERS[optimizer_config["name"]](**optimizer_config["config"])
-        loss, metrics = _made(config["loss"], LOSSES), _made(config["metrics"], METRICS)
-        weighted = _made(config.get("weighted_metrics", []), METRICS)
+        loss = _objects.each_from_description("loss", config["loss"], LOSSES)
+        metrics = _objects.each_from_description("metrics", config["metrics"], METRICS)
+        weighted = _objects.each_from_description("weighted_metrics", config.get("weighted_metrics", []), METRICS)
         model.compile(optimizer, loss, config.get("loss_weights"), metrics, weighted)
         optimizer.set_state(optimizer_config["state"])
     except (TypeError, ValueError, KeyError, AttributeError) as error:

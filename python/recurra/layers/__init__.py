@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recurra import _errors
+from recurra import _errors, _objects
 from recurra.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from recurra.layers.attention import AdditiveAttention, Attention
 from recurra.layers.base import Layer
@@ -156,7 +156,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
         config["name"] = layer.name
     flags = layer._flags()
     frozen = {} if all(flags) else {"trainable": flags if any(flags) else False}
-    return {"class_name": type(layer).__name__, "config": config, **frozen}
+    return {"class_name": type(layer).__name__, "config": config, **_objects.origin(type(layer)), **frozen}
 
 
 def deserialize(description: Any, custom_objects: dict[str, type[Layer]] | None = None) -> Layer:
@@ -180,6 +180,8 @@ def deserialize(description: Any, custom_objects: dict[str, type[Layer]] | None 
     if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
         raise _errors.bad_value("config", "a layer's class_name and config", description)
     name = _errors.check_choice("class_name", description.get("class_name"), known)
+    if name not in (custom_objects or {}):
+        _objects.check_origin("class_name", description)
     try:
         layer: Layer = _made(known[name].from_config, description["config"], custom_objects)
     except TypeError as error:

@@ -96,4 +96,5 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Optimizer
     own = (custom_objects or {}).get(name)
     if own is not None:
         return own.from_config(arguments)
+    _objects.check_origin("optimizer", config)
     return OPTIMIZERS[_errors.check_choice("optimizer", name.lower(), OPTIMIZERS)](**arguments)

@@ -33,9 +33,9 @@ def describe(model: Trainer, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config(model: Trainer) -> Any:
-    """Return a model's configuration without seeds, which no longer matter; None if JSON cannot say it."""
+    """Return a model's configuration without what does not matter; None if JSON cannot say it."""
     try:
-        return _unseeded(_plain(model.get_config()))
+        return _essence(_plain(model.get_config()))
     except (TypeError, ValueError, NotImplementedError):
         return None
 
@@ -45,10 +45,12 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=lambda found: found.item()))
 
 
-def _unseeded(value: Any) -> Any:
+def _essence(value: Any) -> Any:
+    """Return a configuration without seeds and the modules of one's own classes (``__main__`` when run as a script)."""
     if isinstance(value, dict):
-        return {key: _unseeded(part) for key, part in value.items() if key != "seed"}
-    return [_unseeded(part) for part in value] if isinstance(value, list) else value
+        beside = {"seed", "module"} if "class_name" in value else {"seed"}
+        return {key: _essence(part) for key, part in value.items() if key not in beside}
+    return [_essence(part) for part in value] if isinstance(value, list) else value
 
 
 def compare(saved: dict[str, Any], now: dict[str, Any], folder: str) -> None:

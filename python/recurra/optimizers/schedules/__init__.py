@@ -69,4 +69,6 @@ def deserialize(
     """
     name, arguments = _errors.check_described("learning_rate", config)
     known = {**SCHEDULES, **(custom_objects or {})}
+    if name not in (custom_objects or {}):
+        _objects.check_origin("learning_rate", config)
     return known[_errors.check_choice("class_name", name, known)].from_config(arguments)
