@@ -8,20 +8,19 @@
 
 #include "kernels/cpu.h"
 
-#define RECURRA_DECLARE(target)         \
+namespace recurra {
+
+// What the target_*.cc define.
+#define RECURRA_ROW(target, available)  \
   namespace target {                    \
   Kernels<float> kernels_float();       \
   Kernels<double> kernels_double();     \
   double fused(double, double, double); \
   }
-
-namespace recurra {
-
-RECURRA_DECLARE(baseline)
-RECURRA_DECLARE(avx2)
-RECURRA_DECLARE(avx512)
-RECURRA_DECLARE(avx512_narrow)
-RECURRA_DECLARE(neon)
+#define RECURRA_ROW_NARROW(target, available, narrow) \
+  RECURRA_ROW(target, available)                      \
+  RECURRA_ROW(narrow, available)
+#include "kernels/targets.inc"
 
 namespace {
 
@@ -35,21 +34,18 @@ struct Row {
   Kernels<double> (*narrow_double)() = nullptr;
 };
 
-// Best first.
+#define RECURRA_ROW(target, available) \
+  {#target, available, target::kernels_float, target::kernels_double, target::fused},
+#define RECURRA_ROW_NARROW(target, available, narrow) \
+  {#target,                                           \
+   available,                                         \
+   target::kernels_float,                             \
+   target::kernels_double,                            \
+   target::fused,                                     \
+   narrow::kernels_float,                             \
+   narrow::kernels_double},
 const Row kRows[] = {
-#if defined(RECURRA_HAS_avx512)
-    {"avx512", has_avx512, avx512::kernels_float, avx512::kernels_double, avx512::fused, avx512_narrow::kernels_float,
-     avx512_narrow::kernels_double},
-#endif
-#if defined(RECURRA_HAS_avx2)
-    {"avx2", has_avx2, avx2::kernels_float, avx2::kernels_double, avx2::fused},
-#endif
-#if defined(RECURRA_HAS_neon)
-    {"neon", always, neon::kernels_float, neon::kernels_double, neon::fused},
-#endif
-#if defined(RECURRA_HAS_baseline)
-    {"baseline", always, baseline::kernels_float, baseline::kernels_double, baseline::fused},
-#endif
+#include "kernels/targets.inc"
 };
 
 std::string joined(const std::vector<std::string>& names) {

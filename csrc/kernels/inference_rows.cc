@@ -2,19 +2,18 @@
 #include "kernels/cpu.h"
 #include "kernels/inference_table.h"
 
-#define RECURRA_DECLARE(target)                \
+namespace recurra {
+
+// What the target_*.cc define.
+#define RECURRA_ROW(target, available)         \
   namespace target {                           \
   InferenceKernels<float> inference_float();   \
   InferenceKernels<double> inference_double(); \
   }
-
-namespace recurra {
-
-RECURRA_DECLARE(baseline)
-RECURRA_DECLARE(avx2)
-RECURRA_DECLARE(avx512)
-RECURRA_DECLARE(avx512_narrow)
-RECURRA_DECLARE(neon)
+#define RECURRA_ROW_NARROW(target, available, narrow) \
+  RECURRA_ROW(target, available)                      \
+  RECURRA_ROW(narrow, available)
+#include "kernels/targets.inc"
 
 namespace {
 
@@ -27,21 +26,17 @@ struct Row {
   InferenceKernels<double> (*narrow_double)();
 };
 
-// Best first.
+#define RECURRA_ROW(target, available) \
+  {#target, available, target::inference_float, target::inference_double, nullptr, nullptr},
+#define RECURRA_ROW_NARROW(target, available, narrow) \
+  {#target,                                           \
+   available,                                         \
+   target::inference_float,                           \
+   target::inference_double,                          \
+   narrow::inference_float,                           \
+   narrow::inference_double},
 const Row kRows[] = {
-#if defined(RECURRA_HAS_avx512)
-    {"avx512", has_avx512, avx512::inference_float, avx512::inference_double, avx512_narrow::inference_float,
-     avx512_narrow::inference_double},
-#endif
-#if defined(RECURRA_HAS_avx2)
-    {"avx2", has_avx2, avx2::inference_float, avx2::inference_double, nullptr, nullptr},
-#endif
-#if defined(RECURRA_HAS_neon)
-    {"neon", always, neon::inference_float, neon::inference_double, nullptr, nullptr},
-#endif
-#if defined(RECURRA_HAS_baseline)
-    {"baseline", always, baseline::inference_float, baseline::inference_double, nullptr, nullptr},
-#endif
+#include "kernels/targets.inc"
 };
 
 bool same(const char* a, const char* b) {
