@@ -30,20 +30,23 @@ class Stored(Runnable):
         (print_fn or print)(describe(self))  # type: ignore[arg-type]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model, its optimizer and loss to a file; `recurra.load_model` reads it.
+        """Write the model to a file; `recurra.load_model` reads it.
 
         The write is atomic: the file is the old or the new one, whole, even if the machine stops.
 
         Parameters
         ----------
         path : path
-            Its ending names the format: ``.safetensors``, or ``.keras`` for Keras 3, without optimizer and loss.
+            Its ending names the format: ``.safetensors``, with the optimizer, its state, the loss and the metrics, if
+            they are recurra's; or without them ``.keras`` for Keras 3, and ``.onnx`` as `export_onnx` writes it.
 
         Raises
         ------
         ValueError
-            If the ending is unknown, the model is not built, or a part of it cannot be written; for ``.keras`` also if
-            Keras has no such layer or option, or would read a mask otherwise.
+            If the ending is another, the model is not built, or a part of it cannot be written; for ``.keras`` and
+            ``.onnx`` also if the other side has no such layer or option, or would read a mask otherwise.
+        ModuleNotFoundError
+            If ``.keras`` or ``.onnx`` needs a package that is not installed.
         OSError
             If the file cannot be written.
         """
