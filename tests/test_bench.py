@@ -1,13 +1,15 @@
 """The benchmarks compare equal work, and refuse to time sides that disagree."""
 
 import dataclasses
+import os
+import sys
 
 import numpy as np
 import pytest
 
 from recurra.bench import report
 from recurra.bench.cases import CASES, QUICK, Case
-from recurra.bench.contest import Contestant, check_equal, contest
+from recurra.bench.contest import Contestant, check_equal, contest, serve
 from recurra.bench.sides import SIDES, numpy_side, recurra_side
 
 TINY = Case("tiny", "gru", rows=3, steps=5, inputs=2, units=4, layers=2, bidirectional=True, ragged=True)
@@ -48,6 +50,32 @@ def test_operations_count_valid_steps_only():
     assert dataclasses.replace(case, training=True).flops() == 3 * case.flops()
     ragged = dataclasses.replace(case, ragged=True)
     assert ragged.flops() == case.flops() * ragged.data().lengths.sum() / 20
+
+
+class Asking:
+    """A connection that asks what a contest asks."""
+
+    def __init__(self, *requests):
+        self.requests, self.answers = [*requests, None], []
+
+    def recv(self):
+        return self.requests.pop(0)
+
+    def send(self, answer):
+        self.answers.append(answer)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_where_the_system_tells_neither_memory_nor_load_the_rest_is_measured(told, monkeypatch):
+    if not told:  # as on Windows
+        monkeypatch.setitem(sys.modules, "resource", None)
+        monkeypatch.delattr(os, "getloadavg")
+    asking = Asking("ready", "first call", 2, "memory")
+    serve(asking, recurra_side, TINY)
+    ready, first, time, memory = asking.answers
+    assert ready and first > 0 and time > 0
+    assert memory >= 0 if told else memory is None
+    assert (report.machine()["load"] is not None) == told
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,9 +40,19 @@ def settle() -> None:
             return
 
 
-def peak_memory() -> float:
-    """Return the most memory that this process has had, in mebibytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_memory() -> float | None:
+    """Return the most memory that this process has had, in mebibytes; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def growth(before: float | None) -> float | None:
+    """Return by how much `peak_memory` has grown, None where it is not known."""
+    now = peak_memory()
+    return None if now is None or before is None else now - before
 
 
 def timed(run: Callable[[], Any], calls: int) -> float:
@@ -65,7 +75,7 @@ def serve(connection: Connection, builder: Builder, case: Case) -> None:
         elif request == "outputs":
             answer = prepared.outputs()
         elif request == "memory":
-            answer = peak_memory() - before
+            answer = growth(before)
         elif request == "first call":
             answer = timed(prepared.run, 1)
         else:
@@ -144,8 +154,9 @@ def contest(case: Case, contestants: dict[str, Contestant], *, seconds: float) -
     -------
     dict
         ``case``, ``turns`` and ``sides``: for each its threads, median microseconds, GFLOP/s, microseconds of the first
-        call and mebibytes that it took beyond its preparation; for all but the first also the median and the quartiles
-        of the ratio to the first side's time (above 1: the first side is faster) and the difference of outputs.
+        call and mebibytes that it took beyond its preparation (None where the system does not tell); for all but the
+        first also the median and the quartiles of the ratio to the first side's time (above 1: the first side is
+        faster) and the difference of outputs.
     """
     with ExitStack() as stack:
         sides: dict[str, Side] = {}

@@ -33,7 +33,8 @@ def machine(*packages: str) -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return {"cpu": cpu_name(), "cpus": os.cpu_count(), "load": os.getloadavg()[0], **facts, "versions": versions}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # Windows tells none
+    return {"cpu": cpu_name(), "cpus": os.cpu_count(), "load": load, **facts, "versions": versions}
 
 
 def header(first: str, rivals: list[str]) -> str:
