@@ -72,8 +72,9 @@ def test_where_the_system_tells_neither_memory_nor_load_the_rest_is_measured(tol
         monkeypatch.delattr(os, "getloadavg")
     asking = Asking("ready", "first call", 2, "memory")
     serve(asking, recurra_side, TINY)
-    ready, first, time, memory = asking.answers
-    assert ready and first > 0 and time > 0
+    ready, *times, memory = asking.answers
+    assert ready is True
+    assert min(times) > 0
     assert memory >= 0 if told else memory is None
     assert (report.machine()["load"] is not None) == told
 
