@@ -13,3 +13,13 @@ def cells_on_the_engine(monkeypatch):
     from recurra.torch import cells
 
     monkeypatch.setattr(cells._Cell, "_pays", lambda self, x: True)
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras on PyTorch."""
+    pytest.importorskip("torch")
+    found = pytest.importorskip("keras")
+    if found.backend.backend() != "torch":
+        pytest.skip("keras is there with another backend")
+    return found

@@ -15,15 +15,6 @@ TOLERANCE = 2e-5  # float32, of values around 1
 RNG = np.random.default_rng(20267)
 
 
-@pytest.fixture(scope="module")
-def keras():
-    pytest.importorskip("torch")
-    found = pytest.importorskip("keras")
-    if found.backend.backend() != "torch":
-        pytest.skip("keras is there with another backend")
-    return found
-
-
 def floats(*shape):
     return RNG.standard_normal(shape).astype(np.float32)
 

@@ -18,15 +18,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def keras():
-    pytest.importorskip("torch")
-    found = pytest.importorskip("keras")
-    if found.backend.backend() != "torch":
-        pytest.skip("keras is there with another backend")
-    return found
-
-
 def as_list(x):
     return list(x) if isinstance(x, list) else [x]
 

@@ -16,13 +16,6 @@ WITHOUT = {"gaussian_nll", "full gaussian", "quantile", "quantiles of two"}  # K
 
 
 @pytest.fixture(scope="module")
-def keras():
-
-    pytest.importorskip("torch")
-    return pytest.importorskip("keras")
-
-
-@pytest.fixture(scope="module")
 def torch():
     return pytest.importorskip("torch")
 

@@ -52,13 +52,6 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def keras():
-
-    pytest.importorskip("torch")
-    return pytest.importorskip("keras")
-
-
-@pytest.fixture(scope="module")
 def text():
     return pytest.importorskip("torchmetrics.text")
 

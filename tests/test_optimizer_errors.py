@@ -16,7 +16,7 @@ WRONG = [
     (
         lambda: optimizers.SGD({"class_name": "Cosine", "config": {}}),
         ValueError,
-        "class_name: expected one of 'ExponentialDecay'.*, got 'Cosine'",
+        "learning_rate: expected one of 'ExponentialDecay'.*, got 'Cosine'",
     ),
     (lambda: optimizers.SGD(name=3), TypeError, "name: expected a text, got 3"),
     (lambda: optimizers.SGD(momentum=1.0), ValueError, "momentum: expected a rate from 0 to below 1, got 1.0"),

@@ -289,9 +289,11 @@ def first_not_finite(argument: str, value: Array) -> str:
 
 def find_class(argument: str, name: object, known: dict[str, type[Any]]) -> Any:
     """Return the class called ``name``, by a name of the table or by its class name; else name those alike."""
-    for cls in known.values():
-        if cls.__name__ == name:
+    for key, cls in known.items():
+        if name in (key, cls.__name__):
             return cls
+    if isinstance(name, str) and name.lower() in known:
+        return known[name.lower()]
     if isinstance(name, str):
         from difflib import get_close_matches
 

@@ -104,13 +104,13 @@ def each_from_description(argument: str, description: Any, known: dict[str, type
         return [each_from_description(argument, one, known) for one in description]
     if "each" in description:
         return {key: each_from_description(argument, value, known) for key, value in description["each"].items()}
-    if "name" in description:  # as files of the first days have it: a name of the table
-        return known[description["name"]](**description["config"])
+    if "class_name" not in description:  # but a name of the table, as files had it at first
+        description = {"class_name": description["name"], **description}
     return from_description(argument, description, known, None)
 
 
 def from_description(
-    argument: str, config: Any, known: dict[str, type], custom_objects: Mapping[str, type] | None
+    argument: str, config: Any, known: dict[str, Any], custom_objects: Mapping[str, type] | None
 ) -> Any:
     """Return the object that `described` described; a class of one's own goes before a known one of its name.
 

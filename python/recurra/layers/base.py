@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
+from recurra.layers._copies import particulars, take_on
 from recurra.layers.exchange import Exchanged
 from recurra.layers.parameters import building
 from recurra.layers.symbolic import SymbolicTensor, connect, is_symbolic
@@ -333,8 +334,7 @@ class Layer(Exchanged):
             raise _errors.bad_type("layer", "one that can be made anew in another dtype", str(error), hint) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = None if self._theta is None else self._theta.copy()
-        return _restore, (type(self), self.get_config(), self.name, self.input_shape, values), self._state()
+        return _restore, (type(self), self.get_config(), *particulars(self)), self._state()
 
     def _state(self) -> dict[str, Any]:
         """Return what a copy takes on once it is made."""
@@ -348,14 +348,8 @@ class Layer(Exchanged):
         return f"<{type(self).__name__} {self.name!r}>"
 
 
-def _restore(cls: type[Layer], config: dict[str, Any], name: str, shape: Shape | None, values: Array | None) -> Layer:
-    layer = cls.from_config(config)
-    layer.name = name
-    if shape is not None:
-        layer.build(shape)
-    if values is not None:
-        layer._attach(values, np.zeros_like(values))
-    return layer
+def _restore(cls: type[Layer], config: dict[str, Any], *rest: Any) -> Layer:
+    return take_on(cls.from_config(config), *rest)
 
 
 def _drawing(call: Any) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from recurra import _errors
+from recurra.layers._copies import particulars, take_on
 from recurra.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -113,8 +112,7 @@ class Stateful(Layer):
 
     def _reduced(self, inner: Any, config: dict[str, Any]) -> tuple[Any, ...]:
         """Return what a copy is made of; ``inner``: what it is made around, itself not built."""
-        values = None if self._theta is None else self._theta.copy()
-        return _restore, (type(self), inner, config, self.name, self.input_shape, values), self._state()
+        return _restore, (type(self), inner, config, *particulars(self)), self._state()
 
     # What a model calls
 
@@ -225,13 +223,6 @@ def _flat(states: Any) -> list[Any]:
     return [state for part in states for state in _flat(part)]
 
 
-def _restore(
-    cls: Any, inner: Any, config: dict[str, Any], name: str, shape: Shape | None, values: Array | None
-) -> Stateful:
+def _restore(cls: Any, inner: Any, config: dict[str, Any], *rest: Any) -> Stateful:
     layer: Stateful = cls(inner, **config)
-    layer.name = name
-    if shape is not None:
-        layer.build(shape)
-    if values is not None:
-        layer._attach(values, np.zeros_like(values))
-    return layer
+    return take_on(layer, *rest)

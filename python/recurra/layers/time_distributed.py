@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
+from recurra.layers._copies import particulars, take_on
 from recurra.layers.base import Layer
 from recurra.layers.plain import PlainLayer
 
@@ -80,10 +81,8 @@ class TimeDistributed(PlainLayer):
         self.random, self.built = self.layer.random, True
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = None if self._theta is None else self._theta.copy()
-        pattern = self.layer._like(self.dtype.name)
-        made = type(self), pattern, self.name, self.named, self.input_shape, values
-        return _restore, made, self._state()
+        name, *built = particulars(self)
+        return _restore, (type(self), self.layer._like(self.dtype.name), name, self.named, *built), self._state()
 
     def _held(self) -> Sequence[Layer]:
         return [self.layer]
@@ -142,13 +141,5 @@ class TimeDistributed(PlainLayer):
         return self._steps_of(y, valid, *x.shape[:2]), pullback
 
 
-def _restore(
-    cls: type[TimeDistributed], inner: Layer, name: str, named: bool, shape: Shape | None, values: Array | None
-) -> TimeDistributed:
-    layer = cls(inner, name=name if named else None)
-    layer.name = name
-    if shape is not None:
-        layer.build(shape)
-    if values is not None:
-        layer._attach(values, np.zeros_like(values))
-    return layer
+def _restore(cls: type[TimeDistributed], inner: Layer, name: str, named: bool, *built: Any) -> TimeDistributed:
+    return take_on(cls(inner, name=name if named else None), name, *built)

@@ -105,8 +105,8 @@ def get(loss: Any) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
-        known = LOSSES.get(loss.lower())
-        return (known or _errors.find_class("loss", loss, LOSSES))()
+        made: Loss = _errors.find_class("loss", loss, LOSSES)()
+        return made
     if isinstance(loss, dict):
         return deserialize(loss)
     if callable(loss) and not isinstance(loss, type):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
+from recurra.layers._copies import particulars, take_on
 from recurra.models.bridge import Bridge, start_groups
 from recurra.models.model import Model
 from recurra.models.translation import Translation, check_pair, check_tokens
@@ -354,20 +355,13 @@ class Seq2Seq(Translation, Model):
         return {**copies, "attention": asked if isinstance(asked, str | None) else asked._like(dtype)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = None if self._theta is None else self._theta.copy()
-        made = type(self), self._copies(self.dtype.name), self._own_config(), self.input_shape, values
-        return _restore, made, self._state()
+        _, *built = particulars(self)
+        return _restore, (type(self), self._copies(self.dtype.name), self._own_config(), *built), self._state()
 
 
-def _restore(
-    cls: type[Seq2Seq], parts: dict[str, Any], config: dict[str, Any], shape: Any, values: Array | None
-) -> Seq2Seq:
+def _restore(cls: type[Seq2Seq], parts: dict[str, Any], config: dict[str, Any], *built: Any) -> Seq2Seq:
     model = cls(**parts, **config)
-    if shape is not None:
-        model.build(shape)
-    if values is not None:
-        model._attach(values, np.zeros_like(values))
-    return model
+    return take_on(model, model.name, *built)
 
 
 def _check_part(part: str, layer: Any, dtype: np.dtype[Any]) -> None:

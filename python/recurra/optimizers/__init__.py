@@ -92,9 +92,5 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, type[Optimizer
     TypeError, ValueError
         If there is no such class or its arguments are wrong.
     """
-    name, arguments = _errors.check_described("optimizer", config)
-    own = (custom_objects or {}).get(name)
-    if own is not None:
-        return own.from_config(arguments)
-    _objects.check_origin("optimizer", config)
-    return OPTIMIZERS[_errors.check_choice("optimizer", name.lower(), OPTIMIZERS)](**arguments)
+    made: Optimizer = _objects.from_description("optimizer", config, OPTIMIZERS, custom_objects)
+    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recurra import _errors, _objects
+from recurra import _objects
 from recurra.optimizers.schedules.base import LearningRateSchedule
 from recurra.optimizers.schedules.cosine import CosineDecay, CosineDecayRestarts, OneCycleLR
 from recurra.optimizers.schedules.decay import (
@@ -67,8 +67,5 @@ def deserialize(
     TypeError, ValueError
         If there is no such class or its arguments are wrong.
     """
-    name, arguments = _errors.check_described("learning_rate", config)
-    known = {**SCHEDULES, **(custom_objects or {})}
-    if name not in (custom_objects or {}):
-        _objects.check_origin("learning_rate", config)
-    return known[_errors.check_choice("class_name", name, known)].from_config(arguments)
+    made: LearningRateSchedule = _objects.from_description("learning_rate", config, SCHEDULES, custom_objects)
+    return made
