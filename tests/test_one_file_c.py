@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,3 +282,23 @@ def test_the_state_and_the_constants_have_the_sizes_of_the_report(tmp_path):
     members = [int(n) for n in re.findall(r"  float \w+\[(\d+)\];  //", text.partition("_state;")[0])]
     assert report.constants == 4 * sum(arrays) == 4 * (20 * 3 + 20 * 5 + 20 + 2 * 5 + 2)
     assert report.state == 4 * sum(members) == 4 * (5 + 5)
+
+
+@compiles
+def test_the_c_of_the_page_compiles_and_runs(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "one-file-c.md").read_text()
+    streaming, whole = re.findall(r"^```c\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    includes, calls = streaming.split("\n\n")
+    layers = recurra.LSTM(4, bidirectional=True, return_sequences=True), recurra.Dense(2)
+    both_ways = sequential(*layers, shape=(None, None, 3))
+    programs = {
+        "stream": (small(), f"float x[3 * 8] = {{0}}, y[2 * 8]; int steps = 8;\n{calls}\nreturn !(y[15] == y[15]);"),
+        "whole": (both_ways, f"float x[3 * 100] = {{0}}; model_state state;\n{whole}\nreturn rows != 100;"),
+    }
+    for name, (model, body) in programs.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        model.export_c(folder / "model.c")
+        (folder / "main.c").write_text(f"{includes}\nint main(void) {{\n{body}\n}}\n")
+        subprocess.run(["gcc", *C99, "model.c", "main.c", "-o", "main"], cwd=folder, check=True)
+        subprocess.run([folder / "main"], check=True)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -271,3 +272,25 @@ def test_the_pictures_of_the_page_are_those_that_the_tool_draws(tmp_path):
     page = (root / "docs" / "seeing.md").read_text()
     assert all(f"(pictures/{name})" in page for name in drawn)
     assert (tmp_path / "model.svg").read_bytes() == (root / "docs" / "pictures" / "model.svg").read_bytes()
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "seeing.md").read_text()
+
+
+def test_the_blocks_of_the_page_that_draw_run(tmp_path, monkeypatch):
+    """What a block reads and no block before it makes is given here."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```(python|py)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    tagger = recurra.Sequential([recurra.LSTM(5), recurra.Dense(3, activation="softmax")])
+    tagger.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    labels = np.arange(N) % 3
+    flow = {"plain": model(recurra.RNN), "gated": model(), "open_gates": model(), "x": X, "y": Y}
+    last = {"model": tagger, "x": X, "y": labels, "x2": X, "y2": labels, "y_true": labels}
+    last |= {"known": np.arange(9.0), "weights": np.ones((1, 3, 4)), "source_tokens": "four", "target_tokens": "two"}
+    last |= {name: np.arange(5.0) + place for place, name in enumerate(("low", "prediction", "truth", "high"))}
+    given = [{}, flow, last]
+    names = {}
+    for kind, text in blocks:
+        exec(text, {**names, **given.pop(0)} if kind == "py" else names)
+    assert not given
+    assert {path.name for path in tmp_path.iterdir()} == {"gates.png", "gradient_flow.png", "model.svg"}
