@@ -24,10 +24,10 @@ RECURRA_INLINE Vec<T> sigmoid_from_tanh(Vec<T> t) {
 
 // r, z of a GRU, pre-activations in, gates out.
 RECURRA_INLINE void sigmoid2(Vec<float>& a, Vec<float>& b) {
-  const Ratio x = tanh_ratio(half<float>() * a), y = tanh_ratio(half<float>() * b);
+  const Ratio x = half_tanh_ratio(a), y = half_tanh_ratio(b);
   const Vec<float> r = one<float>() / (x.q * y.q);
-  a = sigmoid_from_tanh<float>(clamp(x.p * (r * y.q), one<float>()));
-  b = sigmoid_from_tanh<float>(clamp(y.p * (r * x.q), one<float>()));
+  a = sigmoid_from_tanh<float>(clamp(x.p * y.q * r, one<float>()));
+  b = sigmoid_from_tanh<float>(clamp(y.p * x.q * r, one<float>()));
 }
 RECURRA_INLINE void sigmoid2(Vec<double>& a, Vec<double>& b) {
   a = sigmoid_from_tanh<double>(tanh<double>(half<double>() * a));
@@ -36,15 +36,15 @@ RECURRA_INLINE void sigmoid2(Vec<double>& a, Vec<double>& b) {
 
 // i, f, g, o of an LSTM, pre-activations in, gates out.
 RECURRA_INLINE void lstm_gates(Vec<float>& i, Vec<float>& f, Vec<float>& g, Vec<float>& o) {
-  const Ratio x = tanh_ratio(half<float>() * i), y = tanh_ratio(half<float>() * f);
-  const Ratio u = tanh_ratio(g), w = tanh_ratio(half<float>() * o);
+  const Ratio x = half_tanh_ratio(i), y = half_tanh_ratio(f);
+  const Ratio u = tanh_ratio(g), w = half_tanh_ratio(o);
   const Vec<float> xy = x.q * y.q, uw = u.q * w.q;
   const Vec<float> r = one<float>() / (xy * uw);  // denominators lie in [1, 430], so the product stays below 4e10
   const Vec<float> rxy = r * uw, ruw = r * xy;
-  i = sigmoid_from_tanh<float>(clamp(x.p * (rxy * y.q), one<float>()));
-  f = sigmoid_from_tanh<float>(clamp(y.p * (rxy * x.q), one<float>()));
-  g = clamp(u.p * (ruw * w.q), one<float>());
-  o = sigmoid_from_tanh<float>(clamp(w.p * (ruw * u.q), one<float>()));
+  i = sigmoid_from_tanh<float>(clamp(x.p * y.q * rxy, one<float>()));
+  f = sigmoid_from_tanh<float>(clamp(y.p * x.q * rxy, one<float>()));
+  g = clamp(u.p * w.q * ruw, one<float>());
+  o = sigmoid_from_tanh<float>(clamp(w.p * u.q * ruw, one<float>()));
 }
 RECURRA_INLINE void lstm_gates(Vec<double>& i, Vec<double>& f, Vec<double>& g, Vec<double>& o) {
   sigmoid2(i, f);

@@ -1,12 +1,11 @@
 // The rows of the function table and the choice among them.
 #include "kernels/dispatch.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
 
 #include "kernels/cpu.h"
+#include "kernels/narrow.h"
 
 namespace recurra {
 
@@ -55,23 +54,6 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-// Multiply-adds a nanosecond.
-template <class T>
-double speed_of(const Kernels<T>& k) {
-  using Clock = std::chrono::steady_clock;
-  constexpr long kRounds = 500;  // a few microseconds
-  double best = 0;
-  volatile T used;
-  for (int turn = 0; turn < 5; ++turn) {
-    const auto start = Clock::now();
-    used = k.multiply_adds(kRounds);
-    const double elapsed = std::chrono::duration<double, std::nano>(Clock::now() - start).count();
-    best = std::max(best, static_cast<double>(kRounds * k.adds_per_round) / std::max(1.0, elapsed));
-  }
-  (void)used;
-  return best;
-}
-
 // The two tables of a number type.
 template <class T>
 struct Tables {
@@ -80,10 +62,7 @@ struct Tables {
   bool narrow_pays(long units) const {
     if (!narrow.lanes) return false;
     static const double gain = speed_of(narrow) / speed_of(wide);
-    const auto padded = [&](const Kernels<T>& k) {
-      return static_cast<double>((units + k.lanes - 1) / k.lanes * k.lanes);
-    };
-    return padded(narrow) < 0.96 * gain * padded(wide);
+    return recurra::narrow_pays(units, wide.lanes, narrow.lanes, gain);
   }
 };
 

@@ -9,6 +9,7 @@ namespace RECURRA_TARGET {
 // The first `count` lanes from memory, `fill` in the others.
 template <class T>
 static __attribute__((noinline)) Vec<T> load_part(const T* p, long count, T fill) {
+  if (fill == 0) return load_first(p, count);
   T lanes[kLanes<T>];
   for (long k = 0; k < kLanes<T>; ++k) lanes[k] = k < count ? p[k] : fill;
   return load(lanes);

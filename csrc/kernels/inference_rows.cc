@@ -1,6 +1,7 @@
 // The rows of inference tables. Apart from dispatch.cc: reads no environment, needs no C++ library.
 #include "kernels/cpu.h"
 #include "kernels/inference_table.h"
+#include "kernels/narrow.h"
 
 namespace recurra {
 
@@ -50,6 +51,13 @@ const Row* find(const char* isa) {
   return nullptr;
 }
 
+template <class T>
+InferenceTables<T> both(InferenceKernels<T> (*wide)(), InferenceKernels<T> (*narrow)()) {
+  InferenceTables<T> tables{wide(), {}, 0};
+  if (narrow) tables.narrow = narrow(), tables.gain = speed_of(tables.narrow) / speed_of(tables.wide);
+  return tables;
+}
+
 }  // namespace
 
 const char* inference_isa(long index) {
@@ -61,16 +69,14 @@ const char* inference_isa(long index) {
 template <>
 bool find_inference<float>(const char* isa, InferenceTables<float>* tables) {
   const Row* const row = find(isa);
-  if (!row) return false;
-  *tables = {row->wide_float(), row->narrow_float ? row->narrow_float() : InferenceKernels<float>{}};
-  return true;
+  if (row) *tables = both(row->wide_float, row->narrow_float);
+  return row;
 }
 template <>
 bool find_inference<double>(const char* isa, InferenceTables<double>* tables) {
   const Row* const row = find(isa);
-  if (!row) return false;
-  *tables = {row->wide_double(), row->narrow_double ? row->narrow_double() : InferenceKernels<double>{}};
-  return true;
+  if (row) *tables = both(row->wide_double, row->narrow_double);
+  return row;
 }
 
 }  // namespace recurra

@@ -79,6 +79,51 @@ struct CellArrays {
   long row_sums_row, row_sums_kind;
 };
 
+// One step of one row through a plain cell: the sums start from `start`, x and then h_prev are multiplied on top, k
+// ascending, and the cell follows at once, so that no sum passes through memory. Matrices are packed as for Product, a
+// panel every *_panel elements.
+template <class T>
+struct RowStep {
+  long panels;     // unit vectors
+  const T* start;  // [panels][slots][lanes], panels start_panel apart: the bias, or what the input gave
+  long start_panel;
+  const T* start_u;  // GRU: what slot u starts from, panels start_u_panel apart
+  long start_u_panel;
+  long inputs;      // 0: they are in `start` already
+  const T *x, *in;  // [inputs] and its weights
+  long in_panel;
+  long depth;
+  const T *h_prev, *rec;  // [depth], the whole state, and its weights
+  long rec_panel;
+  const T* h_own;   // GRU: h_prev at the first of these units
+  const T* c_prev;  // LSTM
+  T* c;
+  T* h;      // out; not where h_prev lies
+  T* kept;   // out as well, written once every sum has read h_prev, so it may lie there; null: nowhere
+  T* gates;  // out, activated, panels gates_panel apart; null: nobody asks for them
+  long gates_panel;
+  bool backwards;  // from the last panel to the first: weights that the step before read last may still be near
+};
+
+// C[r, o] = start[o] + sum over k of A[r, k] * B[o, k]: a vector's lanes summed apart, then the upper half of them
+// added to the lower until one is left. For few outputs, which would fill a vector of columns badly.
+template <class T>
+struct Dots {
+  long rows, depth, outputs;
+  const T* a;  // [rows, depth]
+  long a_row;
+  const T* b;      // [outputs][depth, padded with zeros to whole vectors]
+  const T* start;  // [outputs]; null: zero
+  T* c;            // [rows, outputs]
+  long c_row;
+};
+// Whether dots, with the additions that fold a vector, are the shorter way. The two ways round differently: asked of a
+// matrix once, whatever number of rows it meets.
+inline bool dots_pay(long depth, long outputs, long lanes) {
+  constexpr long kFold = 6;
+  return outputs * ((depth + lanes - 1) / lanes + kFold) <= depth * ((outputs + lanes - 1) / lanes);
+}
+
 // Options of the general cells; vector parameters point at the first unit of the call.
 template <class T>
 struct CellOptions {
@@ -95,11 +140,13 @@ struct CellOptions {
 enum CellKind { kRnn, kLstm, kGru, kGruBefore, kCellKinds };
 
 // One kind of cell: plain (default activations, no variant) in one pass, general in two stages with room between them
-// for a normalisation or a product. stage2 (forward) and stage1/stage2 (backward) are null where the cell has none.
+// for a normalisation or a product. one_row, stage2 (forward) and stage1/stage2 (backward) are null where the cell has
+// none.
 template <class T>
 struct CellKernels {
   void (*forward)(const CellArrays<T>&);
   void (*backward)(const CellArrays<T>&);
+  void (*one_row)(const RowStep<T>&);
   void (*forward_stage1)(const CellArrays<T>&, const CellOptions<T>&);
   void (*forward_stage2)(const CellArrays<T>&, const CellOptions<T>&);
   void (*backward_stage1)(const CellArrays<T>&, const CellOptions<T>&);
@@ -130,6 +177,7 @@ struct Kernels {
   long lanes;
   long tile_rows;  // rows of the widest register tile
   void (*multiply)(const Product<T>&);
+  void (*dots)(const Dots<T>&);
   void (*reduce)(const Reduction<T>&);
   void (*sum_rows)(const Reduction<T>&);  // like reduce with A = 1 and one row of C
   CellKernels<T> cells[kCellKinds];

@@ -3,6 +3,7 @@
 #pragma once
 #include "kernels/cells_general.h"
 #include "kernels/cells_plain.h"
+#include "kernels/dots.h"
 #include "kernels/inference.h"
 #include "kernels/normalise.h"
 #include "kernels/probe.h"
@@ -22,13 +23,17 @@ Kernels<T> make_kernels() {
   k.lanes = kLanes<T>;
   k.tile_rows = tile_rows(kVectorRegisters == 16 ? 2 : 4);
   k.multiply = multiply<T>;
+  k.dots = dots<T>;
   k.reduce = reduce<T>;
   k.sum_rows = sum_rows<T>;
-  k.cells[kRnn] = {rnn_forward<T>, rnn_backward<T>, rnn_general_forward<T>, nullptr, rnn_general_backward<T>, nullptr};
-  k.cells[kLstm] = {lstm_forward<T>,        lstm_backward<T>,        lstm_forward_stage1<T>,
+  k.cells[kRnn] = {rnn_forward<T>, rnn_backward<T>,         nullptr, rnn_general_forward<T>,
+                   nullptr,        rnn_general_backward<T>, nullptr};
+  k.cells[kLstm] = {lstm_forward<T>,        lstm_backward<T>,        step_one_row<T, LstmRow>, lstm_forward_stage1<T>,
                     lstm_forward_stage2<T>, lstm_backward_stage1<T>, lstm_backward_stage2<T>};
-  k.cells[kGru] = {gru_forward<T>, gru_backward<T>, gru_general_forward<T>, nullptr, gru_general_backward<T>, nullptr};
+  k.cells[kGru] = {gru_forward<T>,          gru_backward<T>, step_one_row<T, GruRow>, gru_general_forward<T>, nullptr,
+                   gru_general_backward<T>, nullptr};
   k.cells[kGruBefore] = {nullptr,
+                         nullptr,
                          nullptr,
                          gru_before_forward_stage1<T>,
                          gru_before_forward_stage2<T>,

@@ -240,6 +240,10 @@ class Forward {
   // A few panels at a time, so that the cell finds the sums in the first-level cache; on odd steps from the last to the
   // first, so that weights which do not all fit the second-level cache are found there in part.
   void plain_step(long step, long rows) {
+    if (rows == 1 && k_.cells[d_.config->cell].one_row) {
+      row_step(step);
+      return;
+    }
     const long panel_size = rows * d_.g.slots * d_.g.lanes * static_cast<long>(sizeof(T));
     const long granule = d_.g.granule();
     const long most = rows == 1 ? kPanelsOfOneRow : 16384 / panel_size;
@@ -255,6 +259,22 @@ class Forward {
                       Start::kGates, nullptr);
       k_.cells[d_.config->cell].forward(cell_arrays(step, some.panel0, some.panel1));
     }
+  }
+
+  // Products and cell of a single row.
+  void row_step(long step) {
+    const CellArrays<T> a = cell_arrays(step, part_.panel0, part_.panel1);
+    const PackedMatrix<T>& w = d_.weights->rec;
+    RowStep<T> s{};
+    s.panels = a.panels;
+    s.start = a.gates, s.start_u = a.gates + 3 * d_.g.lanes;
+    s.start_panel = s.start_u_panel = a.gates_panel;
+    s.depth = w.depth, s.h_prev = d_.product_h_at(step) + part_.row0 * d_.padded_recurrent, s.h_own = a.h_prev;
+    s.rec = w.data.data() + part_.panel0 * w.panel_size(), s.rec_panel = w.panel_size();
+    s.c_prev = a.c_prev, s.c = a.c, s.h = a.h;
+    if (d_.training) s.gates = a.gates, s.gates_panel = a.gates_panel;
+    s.backwards = step % 2 != 0;
+    k_.cells[d_.config->cell].one_row(s);
   }
 
   void general_step(long step) {

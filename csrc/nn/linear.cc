@@ -53,9 +53,15 @@ bool multiply_rows(Team& team, const PackedMatrix<T>& matrix, const T* start, lo
 }  // namespace
 
 template <class T>
-PackedLinear<T>::PackedLinear(const T* weight, const T* bias, long inputs, long outputs) : outputs_(outputs) {
+PackedLinear<T>::PackedLinear(const T* weight, const T* bias, long inputs, long outputs)
+    : inputs_(inputs), outputs_(outputs) {
   const long lanes = kernels<T>().lanes, padded = padded_to(outputs, lanes);
-  matrix_ = pack_rows(weight, inputs, padded / lanes, 4, lanes, real_below(outputs));
+  if (dots_pay(inputs, outputs, lanes)) {
+    rows_ = Buffer<T>(static_cast<std::size_t>(outputs * padded_to(inputs, lanes)));
+    fill_dots(rows_.data(), weight, inputs, outputs, lanes);
+  } else {
+    matrix_ = pack_rows(weight, inputs, padded / lanes, 4, lanes, real_below(outputs));
+  }
   bias_ = Buffer<T>(static_cast<std::size_t>(padded));
   std::fill(bias_.data(), bias_.data() + padded, T(0));
   if (bias) std::copy_n(bias, outputs, bias_.data());
@@ -63,8 +69,21 @@ PackedLinear<T>::PackedLinear(const T* weight, const T* bias, long inputs, long 
 
 template <class T>
 bool PackedLinear<T>::run(long rows, const T* x, long x_row, T* y, const Poll& poll) const {
-  return run_team(threads_for(rows, inputs(), outputs_, rows / 8), poll,
-                  [&](Team& team) { multiply_rows(team, matrix_, bias_.data(), rows, x, x_row, y, outputs_); });
+  return run_team(threads_for(rows, inputs_, outputs_, rows / 8), poll, [&](Team& team) {
+    if (matrix_) {
+      multiply_rows(team, matrix_, bias_.data(), rows, x, x_row, y, outputs_);
+      return;
+    }
+    const Range own = share(rows, team.rank(), team.size());
+    Dots<T> d{};
+    d.depth = inputs_, d.outputs = outputs_, d.b = rows_.data(), d.start = bias_.data();
+    d.a_row = x_row, d.c_row = outputs_;
+    for (long row = own.first; row < own.last && team.go_on(); row += kBlockRows) {
+      d.rows = std::min(kBlockRows, own.last - row);
+      d.a = x + row * x_row, d.c = y + row * outputs_;
+      kernels<T>().dots(d);
+    }
+  });
 }
 
 template <class T>

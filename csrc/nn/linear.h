@@ -30,13 +30,14 @@ class PackedLinear {
   // x: rows of `inputs` numbers, x_row apart. y: [rows, outputs].
   bool run(long rows, const T* x, long x_row, T* y, const Poll& poll) const;
 
-  long inputs() const { return matrix_.depth; }
+  long inputs() const { return inputs_; }
   long outputs() const { return outputs_; }
 
  private:
-  long outputs_;
-  PackedMatrix<T> matrix_;
-  Buffer<T> bias_;  // [outputs, padded to whole vectors]
+  long inputs_, outputs_;
+  PackedMatrix<T> matrix_;  // or
+  Buffer<T> rows_;          // [outputs, padded inputs], for few outputs
+  Buffer<T> bias_;          // [outputs, padded to whole vectors]
 };
 
 template <class T>

@@ -69,6 +69,16 @@ PackedMatrix<T> pack_rows(const T* weight, long depth, long vectors, long panel_
   return m;
 }
 
+// Rows for Dots, where those pay: `weight` [outputs, depth] with its rows padded to whole vectors.
+template <class T>
+void fill_dots(T* data, const T* weight, long depth, long outputs, long lanes) {
+  const long padded = padded_to(depth, lanes);
+  for (long o = 0; o < outputs; ++o, data += padded) {
+    std::memcpy(data, weight + o * depth, static_cast<std::size_t>(depth) * sizeof(T));
+    for (long k = depth; k < padded; ++k) data[k] = T(0);
+  }
+}
+
 // Column c of the product is column c of `weight` ([*, columns]); depth index k is row source(k), or zero where
 // source(k) < 0.
 template <class T, class Source>

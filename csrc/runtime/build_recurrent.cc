@@ -1,6 +1,7 @@
 // Recurrent layers into operations: the weights as nn/pack.cc packs them.
 #include <cstdio>
 
+#include "kernels/narrow.h"
 #include "nn/packed_matrix.h"
 #include "runtime/builder.h"
 
@@ -74,18 +75,19 @@ class Direction {
     add_options();
     add_states(state_index);
     add_scratch();
+    add_row_step();
     return l_.good();
   }
 
  private:
   const Geometry& g() const { return op_->g; }
 
-  // That of half as wide vectors where these waste less on padding; layer normalisation sums lane by lane, so its bits
+  // Those of half as wide vectors where these pay; layer normalisation sums lane by lane, so its bits
   // depend on the width: always the widest.
   const InferenceKernels<T>& kernels() const {
     const InferenceKernels<T>&wide = b_.tables.wide, &narrow = b_.tables.narrow;
     if (narrow.lanes == 0 || c_.layer_norm) return wide;
-    return padded_to(c_.hidden, narrow.lanes) < padded_to(c_.hidden, wide.lanes) ? narrow : wide;
+    return narrow_pays(c_.hidden, wide.lanes, narrow.lanes, b_.tables.gain) ? narrow : wide;
   }
 
   const T* weight(const char* name, long rows, long columns = 0) {
@@ -190,6 +192,17 @@ class Direction {
     }
     const long gates = padded_width<T>(padded * g().slots);
     if (gates > b_.chain.gates_numbers) b_.chain.gates_numbers = gates;
+  }
+
+  void add_row_step() {
+    if (!c_.plain() || c_.layer_norm || !op_->k->cells[c_.cell].one_row) return;
+    RowStep<T>& s = op_->row;
+    s.panels = g().panels;
+    s.start = op_->bias, s.start_panel = g().in.slots() * g().lanes, s.start_u = op_->bias_u,
+    s.start_u_panel = g().lanes;
+    s.inputs = op_->in_weights.depth, s.in = op_->in_weights.data, s.in_panel = op_->in_weights.panel_size();
+    s.depth = op_->rec_weights.depth, s.rec = op_->rec_weights.data, s.rec_panel = op_->rec_weights.panel_size();
+    op_->direct = !c_.projection && c_.zone_h == 0;
   }
 
   Builder<T>& b_;

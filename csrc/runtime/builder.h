@@ -80,6 +80,13 @@ class Builder {
   }
   Packed<T> pack_dense(const T* weight, long depth, long columns) {
     const long lanes = tables.wide.lanes;
+    if (dots_pay(depth, columns, lanes)) {
+      Packed<T> p;
+      T* const data = weight ? loading.take<T>(columns * padded_to(depth, lanes)) : nullptr;
+      if (data) fill_dots(data, weight, depth, columns, lanes);
+      p.depth = depth, p.lanes = lanes, p.data = data;
+      return p;
+    }
     return pack(weight, depth, padded_to(columns, lanes) / lanes, 4, lanes,
                 [columns](long column) { return column < columns ? column : -1; });
   }

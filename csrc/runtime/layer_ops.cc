@@ -22,8 +22,12 @@ const Derived& as(const Op<T>& op) {
 
 // c [rows, c_row] = bias + a W.
 template <class T>
-void multiply(const InferenceKernels<T>& k, const Packed<T>& w, const T* bias, long rows, const T* a, long a_row, T* c,
-              long c_row) {
+void multiply(const InferenceKernels<T>& k, const Packed<T>& w, const T* bias, long outputs, long rows, const T* a,
+              long a_row, T* c, long c_row) {
+  if (w.vectors == 0) {
+    k.dots({rows, w.depth, outputs, a, a_row, w.data, bias, c, c_row});
+    return;
+  }
   Product<T> p{};
   p.rows = rows, p.vectors = w.vectors, p.panel_vectors = w.panel_vectors, p.blocks = 1, p.depth = w.depth;
   p.a = a, p.a_row = a_row, p.b = w.data, p.b_panel = w.panel_size();
@@ -38,7 +42,7 @@ template <class T>
 void run_dense(const Op<T>& op, const Frame<T>& frame) {
   const auto& dense = as<DenseOp<T>>(op);
   each_stretch(op, frame, [&](long step, long row, long rows) {
-    multiply(*op.k, dense.weights, dense.bias, rows, op.input(frame, step, row), op.in_row(frame),
+    multiply(*op.k, dense.weights, dense.bias, op.out_width, rows, op.input(frame, step, row), op.in_row(frame),
              op.output(frame, step, row), padded_width<T>(op.out_width));
   });
 }
@@ -207,7 +211,7 @@ void run_conv(const Op<T>& op, const Frame<T>& frame) {
           const T* from = tap == conv.taps - 1 ? x : window + tap * conv.dilation * channels;
           copy(from + group * per_group, per_group, gathered + tap * per_group);
         }
-        multiply(*op.k, conv.weights[group], conv.bias + group * wide, 1, gathered, 0, product, wide);
+        multiply(*op.k, conv.weights[group], conv.bias + group * wide, filters, 1, gathered, 0, product, wide);
         copy(product, filters, y + group * filters);
       }
       if (kept == 0) continue;

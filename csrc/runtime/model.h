@@ -34,6 +34,7 @@ struct recurra_model {
 struct alignas(64) recurra_state {
   uint64_t magic, fingerprint;
   size_t batch, size;
+  bool backwards;  // how the next step goes through its weights; not part of the state
 
   int64_t* lengths() { return reinterpret_cast<int64_t*>(this + 1); }
   void* numbers() { return reinterpret_cast<char*>(this + 1) + lengths_size(batch); }

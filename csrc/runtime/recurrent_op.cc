@@ -13,14 +13,25 @@ class Layer {
   Layer(const RecurrentOp<T>& op, const Frame<T>& f) : op_(op), f_(f), k_(*op.k), g_(op.g) {}
 
   void run() {
+    const bool one_row = f_.rows == 1 && op_.row.panels > 0;
+    if (one_row && f_.steps == 1 && op_.direct && !f_.lengths) {
+      row_step(0, false);
+      if (!op_.sequences)
+        copy(state(op_.h, op_.padded_recurrent, f_.row0), op_.padded_recurrent, op_.output(f_, 0, f_.row0));
+      return;
+    }
     for (long first = 0; first < f_.steps; first += f_.window) {
       const long last = first + f_.window < f_.steps ? first + f_.window : f_.steps;
-      const bool together = f_.rows == 1 && !op_.c.layer_norm;
+      const bool together = f_.rows == 1 && last - first > 1 && !op_.c.layer_norm;
       if (together) input_products(first, last - first);
+      if (one_row) {
+        for (long step = first; step < last; ++step) row_step(step, together), finish(step);
+        continue;
+      }
       for (long step = first; step < last; ++step) {
         if (!together) input_product(step);
         one_step(step);
-        keep(step);
+        finish(step);
       }
     }
     if (op_.sequences) return;
@@ -29,6 +40,27 @@ class Layer {
   }
 
  private:
+  // Products and cell of a single row; `input_added`: the gates hold the input product.
+  void row_step(long step, bool input_added) const {
+    RowStep<T> s = op_.row;
+    if (input_added) {
+      s.start = gates(step), s.start_u = s.start + 3 * g_.lanes;
+      s.start_panel = s.start_u_panel = g_.slots * g_.lanes, s.inputs = 0;
+    } else {
+      s.x = op_.input(f_, step, f_.row0);
+    }
+    T* const h = state(op_.h, op_.padded_recurrent, f_.row0);
+    s.h_prev = s.h_own = h;
+    s.h = op_.c.projection ? scratch(op_.unprojected) : new_h(step);
+    if (op_.direct && !f_.lengths) s.kept = h;
+    if (op_.c.cell == kLstm) {
+      T* const c = state(op_.c_state, g_.padded(), f_.row0);
+      s.c_prev = c, s.c = f_.lengths ? scratch(op_.new_c) : c;
+    }
+    s.backwards = f_.backwards != (step % 2 != 0);
+    k_.cells[op_.c.cell].one_row(s);
+  }
+
   T* state(long offset, long width, long row) const { return f_.states + f_.batch * offset + row * width; }
   T* scratch(long offset) const { return f_.scratch + f_.rows * offset; }
   T* gates(long step) const {
@@ -164,8 +196,12 @@ class Layer {
     } else {
       general_step(step);
     }
+  }
+
+  void finish(long step) const {
     if (op_.c.projection) project(step);
     if (op_.c.zone_h > 0) zone_h(step);
+    if (!(f_.rows == 1 && op_.direct && !f_.lengths)) keep(step);
   }
 
   // A few panels at a time, so that the cell finds the sums in the first-level cache.

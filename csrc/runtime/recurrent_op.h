@@ -5,7 +5,7 @@
 
 namespace recurra {
 
-// A matrix [columns, depth] packed for products, as nn/packed_matrix.h lays it out.
+// A matrix [columns, depth] packed as nn/packed_matrix.h lays it out, for products or, without `vectors`, for dots.
 template <class T>
 struct Packed {
   const T* data = nullptr;
@@ -32,6 +32,8 @@ struct RecurrentOp : Op<T> {
   const T* bias_u = nullptr;  // GRU: [P][W]
   ProductNorm<T> norm_in, norm_rec, norm_late;
   CellOptions<T> options{};
+  RowStep<T> row{};           // a step of a single row, but for what each call has: panels 0 where there is no such way
+  bool direct = false;        // nothing comes between the cell and the state
   const T* zone_c = nullptr;  // [P * W], the rate
   long h = 0, c_state = 0;    // offsets of the states
   // offsets in the scratch: h and c of the step before they count, the output before a projection, r * h, the fresh

@@ -22,6 +22,7 @@ Frame<T> frame_in(recurra_state& state, const Program<T>& p) {
   f.series = f.states + batch * p.state_numbers;
   f.scratch = f.series + batch * p.series_numbers;
   f.gates = f.scratch + batch * p.scratch_numbers;
+  f.backwards = state.backwards = !state.backwards;
   f.batch = batch, f.laid = 1, f.window = 1, f.row0 = 0, f.rows = batch, f.steps = 1;
   return f;
 }
@@ -31,21 +32,15 @@ void run_ops(const Program<T>& p, long first, long last, const Frame<T>& f) {
   for (long i = first; i < last; ++i) p.ops[i]->run(*p.ops[i], f);
 }
 
-// A row's result of a step: outputs, in the series or the caller's x.
-template <class T>
-const T* result(const Program<T>& p, const Frame<T>& f, long step, long row) {
-  Op<T> reader;
-  reader.in = p.result, reader.in_width = p.outputs;
-  return reader.input(f, step, row);
-}
-
+// The results of a step: outputs, in the series or the caller's x.
 template <class T>
 void write(const Program<T>& p, const Frame<T>& f, long step, T* y, long y_row) {
-  for (long row = f.row0; row < f.row0 + f.rows; ++row) {
-    const T* from = result(p, f, step, row);
-    T* to = y + row * y_row;
+  Op<T> reader;
+  reader.in = p.result, reader.in_width = p.outputs;
+  const T* from = reader.input(f, step, f.row0);
+  const long row = reader.in_row(f);
+  for (T *to = y + f.row0 * y_row, *const end = to + f.rows * y_row; to < end; to += y_row, from += row)
     for (long j = 0; j < p.outputs; ++j) to[j] = from[j];
-  }
 }
 
 // Where x lies and how.
@@ -150,6 +145,7 @@ void run_stepwise(const recurra_model& model, recurra_state& state, long steps, 
     Frame<T> f = own;
     for (long t = 0; t < steps; ++t) {
       f.before = t;
+      f.backwards = !f.backwards;
       input.at(&f, p.vocabulary > 0, t);
       run_ops(p, 0, p.sequence_count, f);
       if (sequence) write(p, f, 0, y + t * p.outputs, steps * p.outputs);

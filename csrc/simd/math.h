@@ -32,6 +32,10 @@ struct MathOf<float> {
   static constexpr float kLog[] = {6.666668504e-01f, 3.998878057e-01f, 2.957994939e-01f};
   static constexpr float kTanhP[] = {1.0f, 1.337971408e-01f, 3.494029961e-03f, 2.058340609e-05f, 1.331897075e-08f};
   static constexpr float kTanhQ[] = {1.0f, 4.671302933e-01f, 2.587105573e-02f, 3.283085326e-04f, 7.761977300e-07f};
+  static constexpr float kHalfTanhP[] = {1.0f / 2, 1.337971408e-01f / 8, 3.494029961e-03f / 32, 2.058340609e-05f / 128,
+                                         1.331897075e-08f / 512};
+  static constexpr float kHalfTanhQ[] = {1.0f, 4.671302933e-01f / 4, 2.587105573e-02f / 16, 3.283085326e-04f / 64,
+                                         7.761977300e-07f / 256};
 };
 
 template <>
@@ -192,6 +196,14 @@ RECURRA_INLINE Ratio<float> tanh_ratio(Vec<float> x) {
   x = clamp(x, broadcast(9.02f));
   const Vec<float> u = x * x;
   return {x * polynomial<float>(M::kTanhP, u), polynomial<float>(M::kTanhQ, u)};
+}
+
+// tanh(x / 2) of float, the bits of tanh_ratio(x / 2): powers of two sit in the coefficients.
+RECURRA_INLINE Ratio<float> half_tanh_ratio(Vec<float> x) {
+  using M = MathOf<float>;
+  x = clamp(x, broadcast(2 * 9.02f));
+  const Vec<float> u = x * x;
+  return {x * polynomial<float>(M::kHalfTanhP, u), polynomial<float>(M::kHalfTanhQ, u)};
 }
 
 // tanh of double: e / (e + 2) with e = exp(2 |x|) - 1.

@@ -75,6 +75,18 @@ template <class T>
 RECURRA_INLINE void store(T* p, Vec<T> x) {  // any alignment
   *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = x;
 }
+// The first `count` lanes from memory, nothing behind them read; zero in the others.
+template <class T>
+RECURRA_INLINE Vec<T> load_first(const T* p, long count) {
+#if RECURRA_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+  if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), p);
+#else
+  Vec<T> lanes{};
+  for (long k = 0; k < kLanes<T> && k < count; ++k) lanes[k] = p[k];
+  return lanes;
+#endif
+}
 
 // fma(a, b, c) = a * b + c: one rounding where the instruction set has it, two on baseline x86-64.
 // min and max return the SECOND argument when either is NaN, so a clamp written min(limit, max(-limit, x)) keeps NaN.
