@@ -106,6 +106,16 @@ def test_links_inside_the_repository_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{name(page)} links to {target}"
 
 
+def test_each_page_can_be_reached_from_the_readme():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        linked = re.findall(r"\]\(([^)#\s:]+\.md)", page.read_text())
+        waiting += {(page.parent / target).resolve() for target in linked} - reached
+    assert set((ROOT / "docs").rglob("*.md")) <= reached
+
+
 def test_each_promise_names_a_test_that_exists():
     rows = [line for line in (ROOT / "docs" / "testing.md").read_text().splitlines() if line.startswith("| ")][1:]
     assert rows
