@@ -59,6 +59,7 @@ recurra_objects(recurra_nn
   csrc/kernels/dispatch.cc
   csrc/nn/backward.cc
   csrc/nn/config.cc
+  csrc/nn/convolution.cc
   csrc/nn/crf.cc
   csrc/nn/ctc.cc
   csrc/nn/ctc_search.cc

@@ -97,7 +97,7 @@ def test_what_never_changes_is_computed_once_and_what_nobody_reads_never():
     w = sequence(4, 3)
     proto = make.model(nodes, [("x", [2, 3])], [("y", [2, 4])], {"w": w, "two": np.float32(2)})
     model = loaded(proto)
-    assert [step.where for step in model._plan.steps] == ["model: the MatMul node that makes 'y'"]
+    assert [node.where for node in model._plan.nodes] == ["model: the MatMul node that makes 'y'"]
     x = sequence(2, 3)
     np.testing.assert_allclose(model(x), x @ w.T * 2, rtol=1e-6)
 

@@ -105,7 +105,7 @@ FORMULAS = [
 def test_each_version_of_an_operator_computes_its_formula(case):
     proto, feeds = built(*case[:-1], constant=True)
     expected = case[-1].reshape(X.shape) if case[-1].size == X.size else case[-1]
-    np.testing.assert_allclose(OnnxModel(read_graph(proto)).run(None, feeds)[0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(make.run_often(OnnxModel(read_graph(proto)), feeds)[0], expected, rtol=1e-5, atol=1e-6)
 
 
 def case_name(case):
@@ -131,7 +131,7 @@ def built(op, opset, attributes, others, constant):
 def test_each_version_of_an_operator_computes_what_the_reference_evaluator_computes(case, constant):
     proto, feeds = built(*case, constant)
     expected = ReferenceEvaluator(proto).run(None, feeds)
-    for one, other in zip(OnnxModel(read_graph(proto)).run(None, feeds), expected, strict=True):
+    for one, other in zip(make.run_often(OnnxModel(read_graph(proto)), feeds), expected, strict=True):
         assert one.shape == np.shape(other)
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/activation.h"
 #include "base/team.h"
 #include "nn/direction.h"
 
@@ -122,6 +123,20 @@ Rows<T> rows_of(const char* name, const py::handle& object, py::ssize_t columns)
     a = py::array_t<T, py::array::c_style>::ensure(a).attr("copy")();
   return {a, static_cast<const T*>(a.data()), static_cast<long>(a.shape(0)), static_cast<long>(a.strides(0) / kSize)};
 }
+
+// An activation by its name.
+inline Activation activation_of(const std::string& name, double alpha, double beta) {
+  Activation activation;
+  activation.alpha = alpha;
+  activation.beta = beta;
+  if (find_activation(name.c_str(), &activation.kind)) return activation;
+  std::string names;
+  for (const char* known : kActivationNames) names += (names.empty() ? "" : ", ") + std::string(known);
+  refuse("name", "one of " + names, name);
+}
+
+// Products of fewer operations keep the GIL: giving it up would cost more than they do.
+constexpr double kFlopsWorthRelease = 1e5;
 
 // True when a signal (Ctrl-C) waits; the Python error is set then.
 inline Poll signal_poll() {

@@ -10,9 +10,8 @@
 namespace recurra {
 namespace {
 
-// Products of fewer operations keep the GIL: giving it up would cost more than they do.
-constexpr double kFlopsWorthRelease = 1e5;
-constexpr std::size_t kBytesWorthRelease = 1 << 18;  // the same for comparing
+// Comparing fewer bytes keeps the GIL.
+constexpr std::size_t kBytesWorthRelease = 1 << 18;
 
 template <class T>
 py::array_t<T> linear_typed(const py::object& weight, const py::object& bias, const py::object& x) {

@@ -64,6 +64,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.def("probe_multiply_adds", &probe_multiply_adds, py::arg("threads"), released);
   m.def("probe_product", &probe_product, py::arg("threads"), released);
   m.def("probe_reads", &probe_reads, py::arg("threads"), py::arg("bytes"), released);
+  bind_convolution(m);
   bind_embedding(m);
   bind_linear(m);
   bind_recurrent(m);

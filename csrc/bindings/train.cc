@@ -87,16 +87,6 @@ LossAndGradient bind_cross_entropy(const py::array& y, const py::array* target, 
 
 // ---- activations, softmax, dropout --------------------------------------------------------------
 
-Activation activation_of(const std::string& name, double alpha, double beta) {
-  Activation activation;
-  activation.alpha = alpha;
-  activation.beta = beta;
-  if (find_activation(name.c_str(), &activation.kind)) return activation;
-  std::string names;
-  for (const char* known : kActivationNames) names += (names.empty() ? "" : ", ") + std::string(known);
-  refuse("name", "one of " + names, name);
-}
-
 // A fresh array of x's shape and dtype filled by body(T*, contiguous x, contiguous other).
 template <class Body>
 py::array mapped(const char* name, const py::array& x, const char* other_name, const py::array& other,

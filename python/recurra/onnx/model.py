@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import _errors
-from recurra.onnx.plan import Plan
+from recurra.onnx.plan import GraphPlan
+from recurra.onnx.shaped import Shaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +62,8 @@ class OnnxModel:
         self.graph = graph
         self.inputs: list[Value] = graph.inputs
         self.outputs: list[Value] = graph.outputs
-        self._plan = Plan(graph, {})
+        self._plan = GraphPlan(graph, {})
+        self._shaped = Shaped(self._plan, graph)
 
     def __repr__(self) -> str:
         def listed(values: list[Value]) -> str:
@@ -118,7 +120,8 @@ class OnnxModel:
         TypeError, ValueError
             As from a call.
         """
-        plan, given = self._plan, self._given(feeds)
+        given = self._given(feeds)
+        plan = self._shaped.choose(given)
         if plan.quiet:
             with np.errstate(all="ignore"):
                 made = plan.run(given)
@@ -127,7 +130,7 @@ class OnnxModel:
         results = [_own(one, shared) for one, shared in zip(made, plan.shared, strict=True)]
         if output_names is None:
             return results
-        by_name = dict(zip(plan.outputs, results, strict=True))
+        by_name = dict(zip(self._plan.outputs, results, strict=True))
         unknown = [name for name in output_names if name not in by_name]
         if unknown:
             raise _errors.bad_value("output_names", "one of " + ", ".join(map(repr, by_name)), repr(unknown[0]))

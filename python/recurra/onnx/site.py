@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 # may have several outputs.
 Call: TypeAlias = Callable[..., Any]
 
+
+class First:
+    """An operator that needs the first of its inputs alone: the others never change."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    def __call__(self, x: Any, *_: Any) -> Any:
+        """Return the result for all inputs."""
+        return self.call(x)
+
+
 MOST_NUMBERS = 2**27  # of a result whose size stands in the values of its inputs: beyond it a file is taken as hostile
 
 
@@ -34,19 +46,24 @@ class Site(NamedTuple):
         What messages call it.
     opset : int
         The model's version of the operator set.
-    subplan : callable
-        Makes a plan of a graph inside of the node.
+    subplan : callable or None
+        Makes a plan of a graph inside of the node; None where it has none.
     """
 
     node: Node
     constants: tuple[Array | None, ...]
     where: str
     opset: int
-    subplan: Callable[[Graph], Any]
+    subplan: Callable[[Graph], Any] | None
 
     def attribute(self, name: str) -> Any:
         """Return an attribute; None if this version of the operator lacks it."""
         return self.node.attributes.get(name)
+
+    def inner(self, name: str) -> Any:
+        """Return the plan of a graph inside of the node."""
+        assert self.subplan is not None
+        return self.subplan(self.attribute(name))
 
     def constant(self, index: int) -> Array | None:
         """Return an input that never changes, or None."""

@@ -19,29 +19,38 @@ def _truth(value: Any) -> bool:
     return bool(np.asarray(value).reshape(-1)[0])
 
 
-def condition(site: Site) -> Call:
-    """Bind If: one of two graphs; a constant condition chooses here."""
-    branches = [site.subplan(site.attribute(name)) for name in ("then_branch", "else_branch")]
-    for branch in branches:
-        if len(branch.outputs) != len(site.node.outputs):
-            raise site.refuse(f"branches of {len(site.node.outputs)} outputs", f"{len(branch.outputs)}")
-    places = [[site.node.captured.index(name) for name in branch.captured] for branch in branches]
-    fixed = site.constant(0)
+class Condition:
+    """If: one of two graphs.
 
-    def run(chosen: Any, *around: Any) -> tuple[Any, ...]:
+    Attributes
+    ----------
+    branches : list of GraphPlan
+        The graph for a true condition and that for a false one.
+    places : list of list of int
+        For each the values that it reads from around, by their places among the node's.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.branches = [site.inner(name) for name in ("then_branch", "else_branch")]
+        for branch in self.branches:
+            if len(branch.outputs) != len(site.node.outputs):
+                raise site.refuse(f"branches of {len(site.node.outputs)} outputs", f"{len(branch.outputs)}")
+        self.places = [[site.node.captured.index(name) for name in branch.captured] for branch in self.branches]
+
+    def __call__(self, chosen: Any, *around: Any) -> tuple[Any, ...]:
+        """Return the outputs of the graph that the condition chooses."""
+        branch, places = self.choice(chosen)
+        return tuple(branch.run([around[place] for place in places]))
+
+    def choice(self, chosen: Any) -> tuple[Any, list[int]]:
+        """Return the graph that a condition chooses, and the places of what it reads from around."""
         which = 0 if _truth(chosen) else 1
-        return tuple(branches[which].run([around[place] for place in places[which]]))
-
-    if fixed is None:
-        return run
-    which = 0 if _truth(fixed) else 1
-    branch, own = branches[which], places[which]
-    return lambda _, *around: tuple(branch.run([around[place] for place in own]))
+        return self.branches[which], self.places[which]
 
 
 def loop(site: Site) -> Call:
     """Bind Loop: the body gets the round, the condition and the carried values."""
-    body = site.subplan(site.attribute("body"))
+    body = site.inner("body")
     inputs, count = len(site.node.inputs), len(site.node.outputs)
     carried = inputs - 2
     places = [site.node.captured.index(name) for name in body.captured]
@@ -77,7 +86,7 @@ def scan(site: Site) -> Call:
     """Bind Scan (since version 9): a body over slices of its inputs, with carried states."""
     if site.node.version < 9:
         raise site.refuse("Scan of version 9 or later", "version 8", "export it anew")
-    body = site.subplan(site.attribute("body"))
+    body = site.inner("body")
     scanned = site.attribute("num_scan_inputs")
     inputs, count = len(site.node.inputs), len(site.node.outputs)
     states = inputs - scanned
@@ -107,4 +116,4 @@ def scan(site: Site) -> Call:
     return run
 
 
-BUILDERS: dict[str, Any] = {"If": condition, "Loop": loop, "Scan": scan}
+BUILDERS: dict[str, Any] = {"If": Condition, "Loop": loop, "Scan": scan}

@@ -8,9 +8,11 @@ import numpy as np
 
 from recurra import _core
 from recurra.onnx import tensors
+from recurra.onnx.site import First
 
 if TYPE_CHECKING:
     from recurra._typing import Array
+    from recurra.onnx.graph import Node
     from recurra.onnx.site import Call, Site
 
 # Operators that are a function of NumPy's.
@@ -100,9 +102,14 @@ def mean(site: Site) -> Call:
 
 def activation(site: Site) -> Call:
     """Bind an activation of the engine's."""
-    name, attributes = ACTIVATIONS[site.node.op_type]
-    alpha, beta = (*(site.attribute(attribute) for attribute in attributes), 0.0, 0.0)[:2]
-    return engine_activation(name, alpha, beta)
+    return engine_activation(*activation_of(site.node))
+
+
+def activation_of(node: Node) -> tuple[str, float, float]:
+    """Return the engine's name of an activation, and its two numbers."""
+    name, attributes = ACTIVATIONS[node.op_type]
+    alpha, beta = (*(node.attributes[attribute] for attribute in attributes), 0.0, 0.0)[:2]
+    return name, alpha, beta
 
 
 def engine_activation(name: str, alpha: float = 0.0, beta: float = 0.0) -> Call:
@@ -171,7 +178,10 @@ def divide(site: Site) -> Call:
 
 
 def power(site: Site) -> Call:
-    """Bind Pow, whose result has the type of its base."""
+    """Bind Pow, whose result has the type of its base; a square is a product."""
+    fixed = site.constant(1)
+    if fixed is not None and fixed.size == 1 and fixed.ndim == 0 and fixed == 2:
+        return First(np.square)
     return lambda base, exponent: np.asarray(np.power(base, exponent)).astype(base.dtype, copy=False)
 
 

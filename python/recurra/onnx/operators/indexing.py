@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recurra.onnx.site import integers
+from recurra.onnx.site import First, integers
 
 if TYPE_CHECKING:
     from recurra._typing import Array
@@ -20,8 +21,7 @@ def slices(site: Site) -> Call:
         return _sliced(*bounds)
     if not any(site.varies(index) for index in range(1, 5)):
         fixed = [site.constant(index) for index in range(1, 5)]
-        run = _sliced(*(None if one is None else integers(one) for one in fixed))
-        return lambda x, *_: run(x)
+        return First(_sliced(*(None if one is None else integers(one) for one in fixed)))
 
     def free(x: Array, starts: Array, ends: Array, axes: Array | None = None, steps: Array | None = None) -> Array:
         given = (None if one is None else integers(one) for one in (starts, ends, axes, steps))
@@ -38,7 +38,7 @@ def _sliced(starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Call
         raise ValueError("steps: expected numbers other than 0, got 0")
     if all(axis >= 0 for axis in chosen):
         index = tuple(chosen.get(axis, slice(None)) for axis in range(max(chosen, default=-1) + 1))
-        return lambda x: x[index]
+        return itemgetter(index)
 
     def run(x: Array) -> Array:
         places = {axis % x.ndim: part for axis, part in chosen.items()}
@@ -51,9 +51,12 @@ def gather(site: Site) -> Call:
     """Bind Gather."""
     axis, fixed = site.attribute("axis"), site.constant(1)
     if fixed is not None and fixed.ndim == 0 and axis >= 0:
-        index = (slice(None),) * axis + (int(fixed),)
-        return lambda x, _: np.asarray(x[index])
+        return First(_picked((slice(None),) * axis + (int(fixed),)))
     return lambda x, indices: np.take(x, indices, axis)
+
+
+def _picked(index: tuple[Any, ...]) -> Call:
+    return lambda x: np.asarray(x[index])
 
 
 def gather_elements(site: Site) -> Call:

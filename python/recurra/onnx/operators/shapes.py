@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import itemgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recurra import _errors
-from recurra.onnx.site import integers, room
+from recurra.onnx.site import First, integers, room
 
 if TYPE_CHECKING:
     from recurra._typing import Array
@@ -59,8 +60,7 @@ def reshape(site: Site) -> Call:
     zero = bool(site.attribute("allowzero"))
     fixed = site.constant(1)
     if fixed is not None and (zero or not (fixed == 0).any()):
-        known = integers(fixed)
-        return lambda x, _: x.reshape(known)
+        return First(methodcaller("reshape", integers(fixed)))
 
     def run(x: Array, shape: Array) -> Array:
         sizes = integers(shape)
@@ -90,7 +90,7 @@ def squeeze(site: Site) -> Call:
     fixed = axes_of(site)
     if site.varies(1):
         return lambda x, axes: np.squeeze(x, integers(axes))
-    return lambda x, *_: x.squeeze(fixed)
+    return First(methodcaller("squeeze", fixed))
 
 
 def unsqueeze(site: Site) -> Call:
@@ -100,11 +100,10 @@ def unsqueeze(site: Site) -> Call:
         return lambda x, axes: np.expand_dims(x, integers(axes))
     known = fixed
     if known == (-1,):
-        return lambda x, *_: x[..., None]
+        return First(itemgetter((..., None)))
     if len(known) == 1 and known[0] >= 0:
-        index = (*(slice(None),) * known[0], None)
-        return lambda x, *_: x[index]
-    return lambda x, *_: np.expand_dims(x, known)
+        return First(itemgetter((*(slice(None),) * known[0], None)))
+    return First(lambda x: np.expand_dims(x, known))
 
 
 def flatten(site: Site) -> Call:
@@ -182,6 +181,9 @@ def pad(site: Site) -> Call:
     if mode not in _PADDING:
         raise site.refuse("a mode of " + ", ".join(_PADDING), repr(mode))
     widths, number = site.attribute("pads"), site.attribute("value")
+    fixed = site.constant(1)
+    if mode != "constant" and fixed is not None and not site.node.has(3) and fixed.size % 2 == 0 and (fixed >= 0).all():
+        return First(_mirrored(integers(fixed), mode))
 
     def run(x: Array, pads: Any = widths, value: Any = number, axes: Any = None) -> Array:
         sizes, chosen = integers(pads), range(x.ndim) if axes is None else integers(axes)
@@ -191,6 +193,27 @@ def pad(site: Site) -> Call:
         return _padded(x, before, after, mode, value)
 
     return run
+
+
+def _mirrored(sizes: tuple[int, ...], mode: str) -> Call:
+    """Return x -> x with numbers of its own before and behind some axes."""
+
+    def run(x: Array) -> Array:
+        for axis, places in _mirror(x.shape, sizes, mode):
+            x = x.take(places, axis)
+        return x
+
+    return run
+
+
+@lru_cache(maxsize=256)
+def _mirror(shape: tuple[int, ...], sizes: tuple[int, ...], mode: str) -> list[tuple[int, Array]]:
+    """Return the axes that grow, and which numbers stand on them then."""
+    if len(sizes) != 2 * len(shape):
+        raise _errors.bad_value("pads", f"two for each of {len(shape)} axes", f"{len(sizes)}")
+    pairs = list(zip(sizes[: len(shape)], sizes[len(shape) :], strict=True))
+    room([low + size + high for size, (low, high) in zip(shape, pairs, strict=True)])
+    return [(axis, _places(shape[axis], *pair, mode)) for axis, pair in enumerate(pairs) if any(pair)]
 
 
 def _padded(x: Array, before: list[int], after: list[int], mode: str, value: Any) -> Array:

@@ -5,14 +5,16 @@ Legend: N samples, C channels, P padded sizes, K sizes of the window, S strides,
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided, sliding_window_view
+from numpy.lib.stride_tricks import sliding_window_view
 
-from recurra import _errors
+from recurra import _core, _errors
 from recurra.onnx.operators.products import linear
 from recurra.onnx.operators.reference import fallback
+from recurra.onnx.site import First
 
 if TYPE_CHECKING:
     from recurra._typing import Array
@@ -101,8 +103,7 @@ def convolution(site: Site) -> Call:
     if site.varies(2):
         run = _bound(site, filters, None, groups)
         return lambda x, _, b: run(x) + b.reshape(-1, *(1,) * (x.ndim - 2))
-    run = _bound(site, filters, bias, groups)
-    return lambda x, *_: run(x)
+    return First(_bound(site, filters, bias, groups))
 
 
 def _bound(site: Site, filters: Array, bias: Array | None, groups: int) -> Call:
@@ -114,51 +115,52 @@ def _bound(site: Site, filters: Array, bias: Array | None, groups: int) -> Call:
     frame = frame_of(site, filters.shape[2:])
     channels = filters.shape[1] * groups
     if groups == 1 and filters.ndim == 3 and frame.dilations == (1,):
-        run = _along_time(filters, bias, frame)
-    elif filters.shape[1] == 1 and groups == len(filters):
+        return AlongTime(filters, bias, frame)
+    if filters.shape[1] == 1 and groups == len(filters):
         run = _each_channel(filters, bias, frame)
     else:
         run = _grouped(filters, bias, frame, groups)
 
     def checked(x: Array) -> Array:
         if x.ndim != filters.ndim or x.shape[1] != channels or x.dtype != filters.dtype:
-            got = f"shape {x.shape} of {x.dtype} for filters {filters.shape} in {groups} groups"
-            raise _errors.bad_value("X", f"{filters.ndim} axes, {channels} channels, {filters.dtype}", got)
+            raise _unfit(x, filters.shape, filters.dtype, groups)
         return run(x)  # type: ignore[no-any-return]
 
     return checked
 
 
-def _along_time(filters: Array, bias: Array | None, frame: Frame) -> Call:
-    """One axis, neighbouring taps: the rows of the product are overlapping stretches of the padded sequence."""
-    taps, stride = frame.kernel[0], frame.strides[0]
-    count, channels, _ = filters.shape
-    product = linear(filters.transpose(0, 2, 1).reshape(count, -1), bias)
-    number = filters.itemsize
-    strides = (stride * channels * number, number)
+def _unfit(x: Array, shape: tuple[int, ...], dtype: Any, groups: int) -> ValueError:
+    got = f"shape {x.shape} of {x.dtype} for filters {shape} in {groups} groups"
+    return _errors.bad_value("X", f"{len(shape)} axes, {shape[1] * groups} channels, {dtype}", got)
 
-    def run(x: Array) -> Array:
-        batch, _, size = x.shape
-        ((low, high),) = frame.padding((size,))
-        padded = low + size + high
-        outputs = (padded - taps) // stride + 1
-        if outputs < 1:
-            frame.outputs((padded,))
-        if taps == 1 and stride == 1 and batch == 1 and padded == size:
-            return product(x[0].T).T[None]  # type: ignore[no-any-return]
-        pitch = -(-padded // stride)  # rows from one sample to the next; those between are dropped
-        wide = np.zeros((batch, pitch * stride, channels), filters.dtype)
-        wide[:, low : low + size] = x.transpose(0, 2, 1)
-        if not batch:
-            return np.zeros((0, count, outputs), filters.dtype)
-        rows = (batch - 1) * pitch + outputs
-        y = product(np.ndarray((rows, taps * channels), wide.dtype, wide, 0, strides))
-        if batch == 1:
-            return y.T[None]  # type: ignore[no-any-return]
-        whole = as_strided(y, (batch, count, outputs), (pitch * y.strides[0], number, y.strides[0]))
-        return np.ascontiguousarray(whole)
 
-    return run
+class AlongTime:
+    """One axis, neighbouring taps, one group: the engine's convolution."""
+
+    def __init__(self, filters: Array, bias: Array | None, frame: Frame) -> None:
+        self.shape, self.dtype, self.frame = filters.shape, filters.dtype, frame
+        wide = np.float64 if filters.dtype == np.float64 else np.float32
+        matrix = np.ascontiguousarray(filters.transpose(0, 2, 1), wide)
+        added = None if bias is None else np.ascontiguousarray(bias, wide)
+        self.packed = _core.Convolution(matrix, added, frame.strides[0])
+        self.fixed = frame.padding((0,))[0] if not frame.auto_pad.startswith("SAME") else None
+
+    def __call__(self, x: Array) -> Array:
+        """Return the convolution of (N, C, P)."""
+        if x.ndim != 3 or x.shape[1] != self.shape[1] or x.dtype != self.dtype:
+            raise _unfit(x, self.shape, self.dtype, 1)
+        low, high = self.fixed or self.frame.padding(x.shape[2:])[0]
+        if self.dtype.char in "fd":
+            return self.packed(x, low, high)
+        return self.packed(x.astype(np.float32), low, high).astype(self.dtype)
+
+    def activated(self, name: str, alpha: float, beta: float) -> AlongTime | None:
+        """Return the same with an activation of the engine's behind it, or None where that rounds twice."""
+        if self.dtype.char not in "fd":
+            return None
+        other = copy(self)
+        other.packed = self.packed.activated(name, alpha, beta)
+        return other
 
 
 def _each_channel(filters: Array, bias: Array | None, frame: Frame) -> Call:

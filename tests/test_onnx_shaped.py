@@ -1,0 +1,218 @@
+"""Plans for inputs of given shapes: they compute what the plan for all shapes does, with fewer nodes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import onnx_models as make
+
+onnx = pytest.importorskip("onnx")
+from onnx import helper  # noqa: E402
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+
+from recurra.onnx import OnnxModel, read_graph, shaped  # noqa: E402
+
+
+def loaded(*given, **options):
+    return OnnxModel(read_graph(make.model(*given, **options)))
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def operators(model, *given):
+    """The operators that remain for these inputs."""
+    for _ in range(2):
+        model(*given)
+    return [one.node.op_type for one in model._shaped.choose(given).nodes]
+
+
+def branch(name, op, around="x", **attributes):
+    return helper.make_graph([helper.make_node(op, [around], [name], **attributes)], name, [], [make.value(name, None)])
+
+
+def chosen_by_rows():
+    """-x for one row, else exp x; twice as deep for three columns."""
+    inner = helper.make_node(
+        "If", ["three"], ["d"], then_branch=branch("a", "Neg", "n"), else_branch=branch("b", "Exp", "n")
+    )
+    outer = [helper.make_node("Neg", ["x"], ["n"]), inner]
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "first"], ["rows"]),
+        helper.make_node("Gather", ["s", "second"], ["columns"]),
+        helper.make_node("Equal", ["rows", "one"], ["single"]),
+        helper.make_node("Equal", ["columns", "three_"], ["three"]),
+        helper.make_node(
+            "If",
+            ["single"],
+            ["y"],
+            then_branch=branch("c", "Abs"),
+            else_branch=helper.make_graph(outer, "deep", [], [make.value("d", None)]),
+        ),
+    ]
+    held = {"first": np.int64(0), "second": np.int64(1), "one": np.int64(1), "three_": np.int64(3)}
+    return loaded(nodes, [("x", ["n", "m"])], [("y", None)], held)
+
+
+def test_an_if_on_shapes_is_one_of_its_graphs():
+    model = chosen_by_rows()
+    for _ in range(4):
+        for shape, function in (((1, 3), np.abs), ((2, 3), lambda x: x), ((2, 2), lambda x: np.exp(-x))):
+            x = numbers(*shape)
+            np.testing.assert_allclose(model(x), function(x), rtol=1e-6)
+    assert operators(model, numbers(1, 3)) == ["Abs"]
+    assert operators(model, numbers(2, 3)) == ["Neg", "Neg"]
+    assert operators(model, numbers(2, 2)) == ["Neg", "Exp"]
+
+
+def test_an_input_that_decides_is_part_of_what_a_plan_is_for():
+    nodes = [
+        helper.make_node("Equal", ["rate", "sixteen"], ["fast"]),
+        helper.make_node("If", ["fast"], ["y"], then_branch=branch("a", "Neg"), else_branch=branch("b", "Exp")),
+    ]
+    model = loaded(nodes, [("x", [3]), ("rate", [], np.int64)], [("y", [3])], {"sixteen": np.int64(16)})
+    x = numbers(3)
+    for _ in range(4):
+        np.testing.assert_array_equal(model(x, np.array(16)), -x)
+        np.testing.assert_allclose(model(x, np.array(8)), np.exp(x), rtol=1e-6)
+    assert operators(model, x, np.array(16)) == ["Neg"]
+
+
+def test_other_integers_and_what_numbers_decide_is_no_part_of_it():
+    nodes = [
+        helper.make_node("Gather", ["table", "words"], ["v"]),
+        helper.make_node("ReduceSum", ["v"], ["total"], keepdims=0),
+        helper.make_node("Greater", ["total", "zero"], ["positive"]),
+        helper.make_node(
+            "If", ["positive"], ["y"], then_branch=branch("a", "Neg", "v"), else_branch=branch("b", "Exp", "v")
+        ),
+    ]
+    table = np.float32([[1, 2], [-3, -4]])
+    model = loaded(nodes[:1], [("words", [1], np.int64)], [("v", None)], {"table": table})
+    for word in range(2):
+        for _ in range(3):
+            np.testing.assert_array_equal(model(np.array([word])), table[[word]])
+    assert len(model._shaped.plans) == 1
+    model = loaded(nodes, [("words", [1], np.int64)], [("y", None)], {"table": table, "zero": np.float32(0)})
+    for _ in range(4):
+        for word, function in ((0, np.negative), (1, np.exp)):
+            np.testing.assert_allclose(model(np.array([word])), function(table[[word]]), rtol=1e-6)
+
+
+def test_what_changes_nothing_falls_away_and_reshapes_are_one():
+    nodes = [
+        helper.make_node("Slice", ["x", "zero", "many", "zero"], ["a"]),
+        helper.make_node("Cast", ["a"], ["b"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["b", "zero"], ["c"]),
+        helper.make_node("ReduceMean", ["c"], ["d"], axes=[0], keepdims=0),
+        helper.make_node("Unsqueeze", ["d", "zero"], ["e"]),
+        helper.make_node("Reshape", ["e", "flat"], ["f"]),
+        helper.make_node("Neg", ["f"], ["y"]),
+        helper.make_node("Squeeze", ["c", "zero"], ["same"]),
+    ]
+    held = {"zero": np.int64([0]), "many": np.int64([99]), "flat": np.int64([-1])}
+    model = loaded(nodes, [("x", ["n", 3])], [("y", None), ("same", None)], held)
+    assert operators(model, numbers(2, 3)) == ["Reshape", "Neg"]
+    for x in (numbers(2, 3), numbers(3, 2).T, numbers(0, 3), numbers(120, 3)):
+        for _ in range(4):
+            y, same = model(x)
+            np.testing.assert_array_equal(y, -x[:99].reshape(-1))
+            np.testing.assert_array_equal(same, x[:99])
+            same[...] = 7  # is no part of the input
+    assert (x != 7).all()
+
+
+@pytest.mark.parametrize("op", ["ReduceMean", "ReduceMax", "ReduceSum"])
+def test_a_reduction_of_one_place_is_a_reshape_in_memory_of_its_own(op):
+    attributes = {} if op == "ReduceSum" else {"axes": [0]}
+    names, held = (["x", "a"], {"a": np.int64([0])}) if op == "ReduceSum" else (["x"], {})
+    nodes = [helper.make_node(op, names, ["y"], keepdims=0, **attributes), helper.make_node("Squeeze", ["y"], ["z"])]
+    model = loaded(nodes, [("x", ["n", 3])], [("y", None), ("z", None)], held)
+    assert operators(model, numbers(1, 3)) == ["Reshape"]
+    assert operators(model, numbers(2, 3)) == [op]
+    assert operators(model, numbers(0, 3)) == [op]
+    x = numbers(1, 3)
+    y, z = model(x)
+    y[...] = 7
+    np.testing.assert_array_equal(z, x[0])
+    np.testing.assert_array_equal(x, numbers(1, 3))
+
+
+def test_a_length_that_numbers_decide_is_not_taken_as_known():
+    nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Shape", ["n"], ["y"])]
+    model = loaded(nodes, [("x", [4])], [("y", [2])])
+    for count in (1, 3, 0, 4):
+        for _ in range(3):
+            x = np.zeros(4, np.float32)
+            x[:count] = 1
+            np.testing.assert_array_equal(model(x), [1, count])
+
+
+def test_sizes_given_as_input_are_read_at_each_call():
+    model = loaded([helper.make_node("Reshape", ["x", "s"], ["y"])], [("x", [6]), ("s", [2], np.int64)], [("y", None)])
+    for shape in ([2, 3], [3, 2], [6, 1]):
+        for _ in range(3):
+            assert list(model(numbers(6), np.array(shape)).shape) == shape
+
+
+def test_no_more_plans_are_kept_than_some_and_none_for_large_arrays(monkeypatch):
+    monkeypatch.setattr(shaped, "MOST_SHAPES", 4)
+    model = chosen_by_rows()
+    for _ in range(3):
+        for rows in range(2, 9):
+            x = numbers(rows, 2)
+            np.testing.assert_allclose(model(x), np.exp(-x), rtol=1e-6)
+    assert len(model._shaped.plans) == 4
+    monkeypatch.setattr(shaped, "MOST_NUMBERS", 40)
+    model = chosen_by_rows()
+    assert operators(model, numbers(2, 3)) == ["Neg", "Neg"]
+    assert "If" in operators(model, numbers(30, 3))
+
+
+def test_errors_name_the_node_at_every_call():
+    nodes = [helper.make_node("Identity", ["x"], ["z"]), helper.make_node("MatMul", ["z", "w"], ["y"], "product")]
+    model = loaded(nodes, [("x", ["n", "m"])], [("y", None)], {"w": numbers(3, 2)})
+    for _ in range(4):
+        with pytest.raises(ValueError, match=r"model: node 'product' .MatMul.: factors: expected 3 columns"):
+            model(numbers(2, 4))
+        model(numbers(2, 3))
+
+
+def test_threads_may_make_a_plan_at_the_same_time():
+    model, expected = chosen_by_rows(), np.exp(-numbers(2, 2))
+    with ThreadPoolExecutor(4) as pool:
+        for y in pool.map(lambda _: model(numbers(2, 2)), range(200)):
+            np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+
+ACTIVATIONS = {
+    "Relu": {},
+    "LeakyRelu": {"alpha": 0.3},
+    "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
+    "Sigmoid": {},
+    "Elu": {"alpha": 0.5},
+}
+
+
+@pytest.mark.parametrize("op", ACTIVATIONS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_activation_behind_a_convolution_is_part_of_it_unless_others_read_that(op, batch):
+    held = {"w": numbers(5, 2, 3), "b": numbers(5)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["z"], pads=[1, 1], strides=[2]),
+        helper.make_node(op, ["z"], ["y"], **ACTIVATIONS[op]),
+        helper.make_node("Neg", ["z"], ["other"]),
+    ]
+    joined = loaded(nodes[:2], [("x", [batch, 2, 7])], [("y", None)], held)
+    apart = loaded(nodes, [("x", [batch, 2, 7])], [("y", None), ("other", None)], held)
+    shown = loaded(nodes[:2], [("x", [batch, 2, 7])], [("y", None), ("z", None)], held)
+    assert [one.node.op_type for one in joined._plan.nodes] == ["Conv"]
+    assert len(apart._plan.nodes) == 3
+    assert len(shown._plan.nodes) == 2
+    x = numbers(batch, 2, 7)
+    expected = ReferenceEvaluator(make.model(nodes[:2], [("x", x.shape)], [("y", None)], held))
+    for y in (joined(x), apart(x)[0], shown(x)[0]):
+        np.testing.assert_allclose(y, expected.run(None, {"x": x})[0], rtol=1e-5, atol=1e-6)
