@@ -26,7 +26,7 @@ endfunction()
 set(wide -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   list(APPEND wide -fschedule-insns -fsched-pressure
-    -Wno-maybe-uninitialized)  # GCC 12 warns within its own intrinsics
+    -Wno-maybe-uninitialized -Wno-uninitialized)  # GCC 12 warns within its own intrinsics
 endif()
 if(processor MATCHES "x86_64|amd64")
   set(flags_baseline -msse2)

@@ -24,6 +24,7 @@ FROM_ELSEWHERE = {
     *("malloc", "calloc", "aligned_alloc", "posix_memalign", "free"),
     *("fopen", "fclose", "fread", "fseek", "ftell", "vsnprintf", "snprintf", "strtod"),
     *("__stack_chk_fail", "__tls_get_addr", "_GLOBAL_OFFSET_TABLE_", "__cpu_model", "__cpu_indicator_init"),
+    "clock_gettime",  # as a model is loaded: which width of vectors is faster
     "__udivmodti4",  # of the compiler's own library: a division of 128 bits
     *("__memcpy_chk", "__memset_chk", "__snprintf_chk", "__vsnprintf_chk"),
 }
