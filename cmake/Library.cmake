@@ -10,9 +10,12 @@ function(recurra_runtime_part name)
 endfunction()
 recurra_runtime_part(recurra_runtime_objects
   csrc/kernels/inference_rows.cc
+  csrc/runtime/build_graph.cc
+  csrc/runtime/build_joins.cc
   csrc/runtime/build_layers.cc
   csrc/runtime/build_recurrent.cc
   csrc/runtime/error.cc
+  csrc/runtime/join_ops.cc
   csrc/runtime/json.cc
   csrc/runtime/layer_ops.cc
   csrc/runtime/loading.cc

@@ -9,7 +9,7 @@ from recurra import layers
 
 BATCH, STEPS = 3, 7
 
-# Name: layers, and the number of inputs (None: integers below 11).
+# Name: layers, or a graph, and the number of inputs (None: integers below 11).
 MODELS = {
     "rnn": (lambda: [layers.SimpleRNN(5, return_sequences=True), layers.Dense(2)], 3),
     "lstm": (lambda: [layers.LSTM(16, return_sequences=True), layers.Dense(1)], 1),
@@ -23,8 +23,33 @@ MODELS = {
     "norms": (lambda: [layers.LayerNormalization(), layers.GRU(5), layers.BatchNormalization()], 4),
     "conv": (lambda: [layers.Conv1D(6, 3, padding="causal"), layers.GRU(5, return_sequences=True)], 2),
     "double": (lambda: [layers.LSTM(9, return_sequences=True, dtype="float64"), layers.Dense(2, dtype="float64")], 3),
+    "skip": (lambda: [residual(5, layers.GRU(7, return_sequences=True)), layers.Dense(2)], 5),
+    "siamese": (lambda: siamese(4, layers.LSTM(5)), 4),
+    "encoder": (lambda: encoder_decoder(3, 6), 3),
     "words": (lambda: [layers.Embedding(11, 6), layers.GRU(8, return_sequences=True), layers.Dense(11)], None),
 }  # fmt: skip
+
+
+def residual(width: int, layer: layers.Layer) -> recurra.Model:
+    """A graph around a layer: its output made as wide as the input, and added to it."""
+    x = recurra.Input((None, width))
+    return recurra.Model(x, layers.Add()([x, layers.Dense(width)(layer(x))]))
+
+
+def siamese(width: int, layer: layers.Layer) -> recurra.Model:
+    """A graph that calls a layer twice."""
+    x = recurra.Input((None, width))
+    return recurra.Model(x, layers.Concatenate()([layer(x), layer(layers.Dense(width, "tanh")(x))]))
+
+
+def encoder_decoder(width: int, units: int) -> recurra.Model:
+    """A graph in which final states start another layer."""
+    x = recurra.Input((None, width))
+    _, h, c = layers.LSTM(units, return_state=True)(x)
+    return recurra.Model(x, layers.LSTM(units, return_sequences=True)(x, initial_state=[h, c]))
+
+
+WHOLE = ("both_ways", "encoder")  # those that cannot step
 
 
 def inputs_of(name: str) -> np.ndarray:
@@ -38,7 +63,8 @@ def inputs_of(name: str) -> np.ndarray:
 
 def save_model(name: str, folder: Path) -> Path:
     """Save a model with random weights, and what model_outputs.c compares beside it; return the model's path."""
-    model = recurra.Sequential(MODELS[name][0]())
+    made = MODELS[name][0]()
+    model = recurra.Sequential(made) if isinstance(made, list) else made
     x = inputs_of(name)
     model(x)
     rng = np.random.default_rng(1)

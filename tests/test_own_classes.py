@@ -81,7 +81,7 @@ def test_a_saved_model_names_the_module_of_a_model_of_ones_own(tmp_path):
     model.save(tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match="expected a class of recurra, got 'Sequential' of the module"):
         recurra.load_model(tmp_path / "m.safetensors")
-    with pytest.raises(ValueError, match="expected a Sequential model"):
+    with pytest.raises(ValueError, match="expected a model of recurra, got a class of one's own"):
         recurra.runtime.Model(tmp_path / "m.safetensors")
 
 

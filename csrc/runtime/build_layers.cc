@@ -8,40 +8,17 @@
 namespace recurra {
 
 template <class T>
-bool Builder<T>::grow() {
-  if (chain.count < capacity_) return true;
-  const long larger = capacity_ == 0 ? 16 : 2 * capacity_;
-  Op<T>** const ops = loading.take<Op<T>*>(larger);
-  StateEntry* const states = loading.take<StateEntry>(2 * larger);  // an operation adds two at most
-  if (!ops || !states) return false;
-  for (long i = 0; i < chain.count; ++i) ops[i] = ops_[i];
-  for (long i = 0; i < chain.state_count; ++i) states[i] = chain.states[i];
-  ops_ = ops, chain.states = states, capacity_ = larger;
-  return true;
-}
-
-template <class T>
-long Builder<T>::add_state(const char* name, long width, long row, const T* initial) {
-  StateEntry& entry = chain.states[chain.state_count++];
-  entry.offset = chain.state_numbers, entry.width = width, entry.row = row;
-  entry.initial = initial, entry.layer = chain.layer;
-  std::snprintf(entry.name, sizeof entry.name, "%s", name);
-  chain.state_numbers += padded_width<T>(row);
-  return entry.offset;
-}
-
-template <class T>
 bool Builder<T>::activate(const Activation& activation, bool softmax) {
-  if (softmax) return add<Op<T>>(run_softmax<T>, chain.width) != nullptr;
+  if (softmax) return add<Op<T>>(run_softmax<T>, plan.here.width) != nullptr;
   if (activation.kind == ActivationKind::kIdentity) return loading.good();
-  auto* const op = add<ActivationOp<T>>(run_activation<T>, chain.width);
+  auto* const op = add<ActivationOp<T>>(run_activation<T>, plan.here.width);
   if (op) op->activation = activation;
   return op != nullptr;
 }
 
 template <class T>
 bool Builder<T>::add_dense(const Settings& s, const char* prefix) {
-  const long units = s.integer("units", 0, 1, kMostWidth), features = chain.width;
+  const long units = s.integer("units", 0, 1, kMostWidth), features = plan.here.width;
   bool softmax;
   const Activation activation = s.activation("activation", "identity", &softmax);
   const T* const weight = loading.weight<T>(prefix, "weight", units, features);
@@ -56,7 +33,7 @@ bool Builder<T>::add_dense(const Settings& s, const char* prefix) {
 
 template <class T>
 bool Builder<T>::add_embedding(const Settings& s, const char* prefix) {
-  if (chain.at != kInput || chain.vocabulary != 0) return s.unsupported("an Embedding behind other layers");
+  if (plan.here.place != kInput) return s.unsupported("an Embedding behind other layers");
   const long rows = s.integer("input_dim", 0, 1, kMostWidth), width = s.integer("output_dim", 0, 1, kMostWidth);
   const T* const table = loading.weight<T>(prefix, "embeddings", rows, width);
   if (!table) return false;
@@ -66,19 +43,21 @@ bool Builder<T>::add_embedding(const Settings& s, const char* prefix) {
   for (long row = 0; row < rows; ++row)
     std::memcpy(own + row * padded_width<T>(width), table + row * width, static_cast<std::size_t>(width) * sizeof(T));
   op->table = own;
-  chain.vocabulary = rows;
-  chain.masks_zero = s.flag("mask_zero", false);
-  return true;
+  --plan.number_readers, ++plan.integer_readers;
+  if (plan.vocabulary == 0 || rows < plan.vocabulary) plan.vocabulary = rows;
+  if (s.flag("mask_zero", false)) plan.masks_zero = true, ++plan.masked_readers;
+  return loading.good();
 }
 
 template <class T>
 bool Builder<T>::add_conv(const Settings& s, const char* prefix) {
   const long filters = s.integer("filters", 0, 1, kMostWidth), taps = s.integer("kernel_size", 0, 1, kMostWidth);
   const long dilation = s.integer("dilation_rate", 1, 1, kMostWidth), groups = s.integer("groups", 1, 1, filters);
-  const long channels = chain.width;
+  const long channels = plan.here.width;
   if (!s["padding"].says("causal") || s.integer("strides", 1, 1, kMostWidth) != 1)
     return s.unsupported("a Conv1D that is not causal with strides of 1");
-  if (!chain.steps || filters % groups != 0 || channels % groups != 0 || (taps - 1) * dilation >= kMostWidth)
+  plan.needs_steps = true;
+  if (!plan.here.steps || filters % groups != 0 || channels % groups != 0 || (taps - 1) * dilation >= kMostWidth)
     return s.damaged("groups", "a convolution that its input fits");
   bool softmax;
   const Activation activation = s.activation("activation", "identity", &softmax);
@@ -112,7 +91,7 @@ bool Builder<T>::add_conv(const Settings& s, const char* prefix) {
 
 template <class T>
 bool Builder<T>::add_norm(const Settings& s, const char* prefix, bool batch) {
-  const long width = chain.width, padded = padded_width<T>(width);
+  const long width = plan.here.width, padded = padded_width<T>(width);
   const T epsilon = static_cast<T>(s.number("epsilon", 1e-3, 0, 1e30));
   const T* gamma = s.flag("scale", true) ? loading.weight<T>(prefix, "gamma", width) : nullptr;
   const T* beta = s.flag("center", true) ? loading.weight<T>(prefix, "beta", width) : nullptr;
@@ -140,17 +119,18 @@ bool Builder<T>::add_norm(const Settings& s, const char* prefix, bool batch) {
 // Normalization: one mean and variance for each feature, or for all.
 template <class T>
 bool Builder<T>::add_statistics(const Settings& s, const char* prefix) {
-  const long width = chain.width, given = s["axis"].is_null() ? 1 : width;
+  const long width = plan.here.width, given = s["axis"].is_null() ? 1 : width;
   const T* const mean = loading.weight<T>(prefix, "mean", given);
   const T* const variance = loading.weight<T>(prefix, "variance", given);
   auto* const op = variance ? add<AffineOp<T>>(run_affine<T>, width) : nullptr;
-  T* const shift = op ? loading.take<T>(width) : nullptr;
-  T* const deviation = shift ? loading.take<T>(width) : nullptr;
+  const T* const shift = op ? pad(mean, given, given) : nullptr;
+  T* const deviation = shift ? loading.take<T>(given) : nullptr;
   if (!deviation) return false;
-  for (long j = 0; j < width; ++j) {
-    const T root = static_cast<T>(__builtin_sqrt(variance[given == 1 ? 0 : j])), least = static_cast<T>(1e-7);
-    shift[j] = mean[given == 1 ? 0 : j], deviation[j] = root < least ? least : root;
+  for (long j = 0; j < given; ++j) {
+    const T root = static_cast<T>(__builtin_sqrt(variance[j])), least = static_cast<T>(1e-7);
+    deviation[j] = root < least ? least : root;
   }
+  op->one = given == 1;
   op->kind = s.flag("invert", false) ? Affine::kInvert : Affine::kDivide;
   op->shift = shift, op->factor = deviation;
   return loading.good();
@@ -158,7 +138,7 @@ bool Builder<T>::add_statistics(const Settings& s, const char* prefix) {
 
 template <class T>
 bool Builder<T>::add_relu(const Settings& s) {
-  auto* const op = add<ReluOp<T>>(run_relu<T>, chain.width);
+  auto* const op = add<ReluOp<T>>(run_relu<T>, plan.here.width);
   if (!op) return false;
   op->threshold = static_cast<T>(s.number("threshold", 0, 0, 1e30));
   op->slope = static_cast<T>(s.number("negative_slope", 0, 0, 1e30));
@@ -169,12 +149,13 @@ bool Builder<T>::add_relu(const Settings& s) {
 
 template <class T>
 bool Builder<T>::add_masking(const Settings& s) {
-  if (chain.at != kInput || chain.vocabulary != 0) return s.unsupported("a Masking behind other layers");
-  auto* const op = add<MaskOp<T>>(run_mask<T>, chain.width);
+  if (plan.here.place != kInput) return s.unsupported("a Masking behind other layers");
+  const double value = s.number("mask_value", 0, -1e38, 1e38);
+  if (plan.masks_value && plan.mask_value != value) return s.unsupported("a Masking of another value than the others");
+  auto* const op = add<MaskOp<T>>(run_mask<T>, plan.here.width);
   if (!op) return false;
-  chain.masks_value = true;
-  chain.mask_value = s.number("mask_value", 0, -1e38, 1e38);
-  op->value = static_cast<T>(chain.mask_value);
+  plan.masks_value = true, plan.mask_value = value, ++plan.masked_readers;
+  op->value = static_cast<T>(value);
   return loading.good();
 }
 
@@ -182,12 +163,14 @@ bool Builder<T>::add_masking(const Settings& s) {
 template <class T>
 bool Builder<T>::add_stack(const Settings& s, const char* prefix) {
   long index = 0;
+  const long given = plan.given.count();
   for (JsonEntries layers(s["layers"]); layers.next() && loading.good(); ++index) {
     char inner[kMostName];
     if (std::snprintf(inner, sizeof inner, "%s.%ld", prefix, index) >= static_cast<int>(sizeof inner))
       return s.damaged("name", "a shorter one");
     add_layer(layers.value, inner);
   }
+  if (!s.flag("return_state", false)) plan.given.cut(given);
   return loading.good();
 }
 
@@ -205,7 +188,27 @@ struct CellName {
 };
 constexpr CellName kCells[] = {{"LSTM", kLstm}, {"GRU", kGru}, {"RNN", kRnn}, {"SimpleRNN", kRnn}};
 
+struct JoinName {
+  const char* name;
+  Merging merging;
+};
+constexpr JoinName kJoins[] = {
+    {"Add", Merging::kSum},
+    {"Subtract", Merging::kSubtract},
+    {"Multiply", Merging::kMultiply},
+    {"Average", Merging::kAverage},
+    {"Maximum", Merging::kMaximum},
+    {"Minimum", Merging::kMinimum},
+    {"Concatenate", Merging::kConcat},
+};
+
 }  // namespace
+
+bool joins(Json class_name) {
+  for (const JoinName& join : kJoins)
+    if (class_name.says(join.name)) return true;
+  return class_name.says("Functional");
+}
 
 template <class T>
 bool Builder<T>::add_named(const Settings& s, const char* name, const char* prefix) {
@@ -216,6 +219,8 @@ bool Builder<T>::add_named(const Settings& s, const char* name, const char* pref
     if (is(cell.name))
       return add_recurrent(s, prefix, cell.cell, false, kMergings[s.choice("merge_mode", kMerges)],
                            s.flag("return_sequences", false));
+  for (const JoinName& join : kJoins)
+    if (is(join.name)) return add_join(s, join.merging);
   if (is("Dense")) return add_dense(s, prefix);
   if (is("Embedding")) return add_embedding(s, prefix);
   if (is("Conv1D")) return add_conv(s, prefix);
@@ -225,10 +230,9 @@ bool Builder<T>::add_named(const Settings& s, const char* name, const char* pref
   if (is("ReLU")) return add_relu(s);
   if (is("Masking")) return add_masking(s);
   if (is("RecurrentStack")) return add_stack(s, prefix);
-  if (is("Softmax")) {
-    const long axis = s.integer("axis", -1, -8, 7);
-    return axis == -1 || axis == 2 ? activate({}, true) : s.unsupported("a Softmax over another axis than the last");
-  }
+  if (is("Softmax"))
+    return s.last_axis("axis", plan.axes(plan.here)) ? activate({}, true)
+                                                     : s.unsupported("a Softmax over another axis than the last");
   if (is("Activation")) {
     bool softmax;
     const Activation activation = s.activation("activation", "identity", &softmax);
@@ -270,26 +274,19 @@ bool Builder<T>::add_layer(Json description, const char* prefix) {
     return s.damaged("layer", "a recurrent layer");
   }
   if (std::strcmp(name, "TimeDistributed") == 0) {
-    const long states = chain.state_count;
-    if (!chain.steps) return s.damaged("layer", "an input of steps");
+    const long states = plan.states.count();
+    plan.needs_steps = true;
+    if (!plan.here.steps) return s.damaged("layer", "an input of steps");
     if (!add_layer(config["layer"], prefix)) return false;
-    if (!chain.steps || chain.state_count != states) return s.unsupported("a TimeDistributed layer with states");
-    return add<Op<T>>(run_silence<T>, chain.width) != nullptr;
+    if (!plan.here.steps || plan.states.count() != states) return s.unsupported("a TimeDistributed layer with states");
+    return add<Op<T>>(run_silence<T>, plan.here.width) != nullptr;
   }
-  if (std::strcmp(name, "Sequential") == 0) {
-    for (JsonEntries layers(config["layers"]); layers.next() && loading.good();) {
-      char inner[kMostName], own[kMostName];
-      layers.value["config"]["name"].text(own, sizeof own);
-      if (std::snprintf(inner, sizeof inner, "%s.%s", prefix, own) >= static_cast<int>(sizeof inner))
-        return s.damaged("name", "a shorter one");
-      add_layer(layers.value, inner);
-    }
-    return loading.good();
-  }
+  if (std::strcmp(name, "Sequential") == 0 || std::strcmp(name, "Functional") == 0)
+    return add_model(description, prefix);
   return add_named(s, name, prefix);
 }
 
-template class Builder<float>;
-template class Builder<double>;
+template bool Builder<float>::add_layer(Json, const char*);
+template bool Builder<double>::add_layer(Json, const char*);
 
 }  // namespace recurra

@@ -53,7 +53,7 @@ class Direction {
       : b_(b), l_(b.loading), s_(s), prefix_(prefix), c_(c), layer_(layer), reverse_(reverse) {}
 
   bool add(bool sequences, long state_index) {
-    const long units = c_.hidden, recurrent = c_.recurrent(), rows = c_.gates() * units, input = b_.chain.width;
+    const long units = c_.hidden, recurrent = c_.recurrent(), rows = c_.gates() * units, input = b_.plan.here.width;
     const T* const weight_ih = weight("weight_ih", rows, input);
     const T* const weight_hh = weight("weight_hh", rows, recurrent);
     if (!l_.good()) return false;
@@ -191,7 +191,7 @@ class Direction {
       op_->norm_late.scratch = b_.scratch(padded * g().late.slots(), &used);
     }
     const long gates = padded_width<T>(padded * g().slots);
-    if (gates > b_.chain.gates_numbers) b_.chain.gates_numbers = gates;
+    if (gates > b_.plan.gates_numbers) b_.plan.gates_numbers = gates;
   }
 
   void add_row_step() {
@@ -223,9 +223,11 @@ class Direction {
 template <class T>
 bool Builder<T>::add_recurrent(const Settings& s, const char* prefix, CellKind cell, bool bidirectional,
                                Merging merging, bool sequences) {
-  if (!chain.steps) return s.damaged("return_sequences", "a layer before it that returns sequences");
-  const Config c = config_of(s, cell, chain.width, bidirectional);
+  plan.needs_steps = true;
+  if (!plan.here.steps) return s.damaged("return_sequences", "a layer before it that returns sequences");
+  const Config c = config_of(s, cell, plan.here.width, bidirectional);
   if (!loading.good()) return false;
+  const long states = c.layers * c.directions() * (cell == kLstm ? 2 : 1), first_state = plan.states.count();
   const T *h0 = nullptr, *c0 = nullptr;
   if (s.flag("trainable_initial_state", false)) {
     h0 = loading.weight<T>(prefix, "h0", c.layers * c.directions(), c.recurrent());
@@ -233,27 +235,27 @@ bool Builder<T>::add_recurrent(const Settings& s, const char* prefix, CellKind c
   }
   for (long layer = 0; layer < c.layers && loading.good(); ++layer) {
     const bool every = layer < c.layers - 1 || sequences;
-    const long from = chain.at, width = chain.width;
-    long parts[2], recurrent = c.recurrent();
+    const Series from = plan.here;
+    Series parts[2];
     for (long direction = 0; direction < c.directions() && loading.good(); ++direction) {
-      chain.at = from, chain.width = width;
+      plan.here = from;
       const bool backward = direction == 1 || (c.go_backwards && layer == 0);
       if (backward) {
-        chain.whole = true;
-        if (!add<Op<T>>(run_reverse<T>, width)) return false;
+        plan.whole = true;
+        if (!add<Op<T>>(run_reverse<T>, from.width)) return false;
       }
       Direction<T> one(*this, s, prefix, c, layer, direction == 1);
       one.initial_h = h0, one.initial_c = c0;
       if (!one.add(every, layer * c.directions() + direction)) return false;
-      if (direction == 1 && every && !add<Op<T>>(run_reverse<T>, recurrent)) return false;
-      parts[direction] = chain.at;
+      if (direction == 1 && every && !add<Op<T>>(run_reverse<T>, c.recurrent())) return false;
+      if (!every) collapse();
+      parts[direction] = plan.here;
     }
-    if (!every) collapse();
-    if (!c.bidirectional) continue;
-    auto* const merge = add<MergeOp<T>>(run_merge<T>, merging == Merging::kConcat ? 2 * recurrent : recurrent);
-    if (!merge) return false;
-    merge->kind = merging, merge->count = 2;
-    for (int i = 0; i < 2; ++i) merge->places[i] = parts[i], merge->widths[i] = recurrent;
+    if (c.bidirectional && !add_merge(s, merging, parts, 2)) return false;
+  }
+  for (long i = 0; i < states && s.flag("return_state", false) && loading.good(); ++i) {
+    const StateEntry& entry = plan.states[first_state + i];
+    loading.add(plan.given, Series{entry.offset, entry.width, false, true, entry.row});
   }
   return loading.good();
 }

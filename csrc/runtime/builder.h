@@ -1,72 +1,69 @@
 // Layers into operations.
 #pragma once
 #include "nn/packed_matrix.h"
+#include "runtime/join_ops.h"
 #include "runtime/layer_ops.h"
-#include "runtime/loading.h"
+#include "runtime/plan.h"
 
 namespace recurra {
-
-constexpr long kMostLayers = 4096;
-constexpr long kMostWidth = 1l << 31;
-
-// What the builders of all number types share: where the chain of layers has come to.
-struct Chain {
-  long at = kInput;    // the series that the next layer reads
-  long width = 0;      // its real numbers of a row
-  bool steps = true;   // it has a row for every step
-  bool whole = false;  // some layer needs whole sequences
-  long layer = 0;      // of the model, counted from 0
-  long series_numbers = 0, state_numbers = 0, scratch_numbers = 0, gates_numbers = 0;
-  long count = 0, sequence_count = -1;
-  long vocabulary = 0;       // of an Embedding at the input
-  bool masks_zero = false;   // and 0 is padding
-  bool masks_value = false;  // a Masking at the input
-  double mask_value = 0;
-  StateEntry* states = nullptr;
-  long state_count = 0;
-};
 
 template <class T>
 class Builder {
  public:
-  Builder(Loading& from, const InferenceTables<T>& with, Chain& so_far) : loading(from), tables(with), chain(so_far) {}
+  Builder(Loading& from, const InferenceTables<T>& with, Plan& so_far)
+      : loading(from), tables(with), plan(so_far), calls(from.allocator) {}
 
   Loading& loading;
   const InferenceTables<T>& tables;
-  Chain& chain;
+  Plan& plan;
+  List<Call<T>> calls;
 
-  // Adds the operations of a layer, `serialize`d as class name and config, whose weights lie under `prefix`.
+  // Adds the operations of a model, Sequential or Functional, whose layers' weights lie under `prefix`; null: it is the
+  // one that the file holds.
+  bool add_model(Json description, const char* prefix);
+  // Those of a layer, `serialize`d as class name and config, whose weights lie under `prefix`.
   bool add_layer(Json description, const char* prefix);
+
+  // What the model says of itself: a layer of `count`, and then, for plan.layer, its numbers of a row.
+  bool tell(Json layer, long index, long count);
+  void tell_sizes(long inputs, long outputs);
 
   bool add_recurrent(const Settings& s, const char* prefix, CellKind cell, bool bidirectional, Merging merging,
                      bool sequences);
+  // One series of several.
+  bool add_merge(const Settings& s, Merging merging, const Series* parts, long count);
 
-  // An operation behind the others: from the chain's series into a new one of `width`, where the chain goes on.
+  // Series from which the layer that is added next starts; behind it, it is known where its states lie.
+  StartOp<T>* add_start(const Series* states, long count);
+  bool finish_start(StartOp<T>* start, long first_state, const char* layer);
+
+  // An operation behind the others: from the plan's series into a new one of `width`, where the plan goes on.
   template <class Operation>
   Operation* add(void (*run)(const Op<T>&, const Frame<T>&), long width) {
     Operation* const op = loading.make<Operation>();
-    if (!op || !grow()) return nullptr;
+    if (!op || !loading.add(calls, Call<T>{op, 0, 0, !plan.here.steps})) return nullptr;
+    if (plan.here.place == kInput) ++plan.number_readers;
     op->run = run, op->k = &tables.wide;
-    op->in = chain.at, op->in_width = chain.width;
-    op->out = chain.series_numbers, op->out_width = width;
-    chain.series_numbers += padded_width<T>(width);
-    chain.at = op->out, chain.width = width;
-    ops_[chain.count++] = op;
+    op->in = plan.here.place, op->in_width = plan.here.width;
+    op->out = plan.series_numbers, op->out_width = width;
+    plan.series_numbers += padded_width<T>(width);
+    plan.here.place = op->out, plan.here.width = width;
     return op;
   }
+  // A copy of the plan's series, which is a layer's own.
+  bool add_copy() { return add<Op<T>>(run_copy<T>, plan.here.width) != nullptr; }
+  // Makes a series of states of what is read.
+  bool settle(Series* series);
   // Room for `width` numbers of a row in the scratch behind `*used`, which grows.
   long scratch(long width, long* used) {
     const long offset = *used;
     *used += padded_width<T>(width);
-    if (*used > chain.scratch_numbers) chain.scratch_numbers = *used;
+    if (*used > plan.scratch_numbers) plan.scratch_numbers = *used;
     return offset;
   }
   long add_state(const char* name, long width, long row, const T* initial);
-  // The chain goes on behind the last step alone.
-  void collapse() {
-    chain.steps = false;
-    chain.sequence_count = chain.count;
-  }
+  // The plan goes on behind the last step alone.
+  void collapse() { plan.here.steps = false; }
 
   // [columns, depth] of the file as packed for products: column c from row source(c).
   template <class Source>
@@ -97,10 +94,7 @@ class Builder {
     return copy;
   }
 
-  Op<T>** ops() const { return ops_; }
-
  private:
-  bool grow();
   bool activate(const Activation& activation, bool softmax);
   bool add_stack(const Settings& s, const char* prefix);
   bool add_dense(const Settings& s, const char* prefix);
@@ -110,10 +104,15 @@ class Builder {
   bool add_statistics(const Settings& s, const char* prefix);
   bool add_relu(const Settings& s);
   bool add_masking(const Settings& s);
+  bool add_join(const Settings& s, Merging merging);
   bool add_named(const Settings& s, const char* class_name, const char* prefix);
-
-  Op<T>** ops_ = nullptr;
-  long capacity_ = 0;
+  bool add_chain(Json config, const char* prefix);
 };
+
+// Whether layers of a class read all inputs alike. Those of others, but for the first, are initial states.
+bool joins(Json class_name);
+
+// What a layer is called, weights and all: its own name under that of the model around it. False when it has none.
+bool layer_name(Loading& loading, Json layer, const char* prefix, char (&name)[kMostName]);
 
 }  // namespace recurra

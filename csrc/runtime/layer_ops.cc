@@ -85,9 +85,10 @@ void run_affine(const Op<T>& op, const Frame<T>& frame) {
   const auto& own = as<AffineOp<T>>(op);
   each_row(op, frame, [&](const T* x, T* y) {
     for (long j = 0; j < op.out_width; ++j) {
-      T value = own.kind == Affine::kBatch    ? (x[j] - own.shift[j]) * own.factor[j]
-                : own.kind == Affine::kDivide ? (x[j] - own.shift[j]) / own.factor[j]
-                                              : x[j] * own.factor[j] + own.shift[j];
+      const T shift = own.shift[own.one ? 0 : j], factor = own.factor[own.one ? 0 : j];
+      T value = own.kind == Affine::kBatch    ? (x[j] - shift) * factor
+                : own.kind == Affine::kDivide ? (x[j] - shift) / factor
+                                              : x[j] * factor + shift;
       if (own.gamma) value *= own.gamma[j];
       if (own.beta) value += own.beta[j];
       y[j] = value;
@@ -136,60 +137,6 @@ void run_reverse(const Op<T>& op, const Frame<T>& frame) {
   }
 }
 
-namespace {
-
-template <class T>
-void merge_into(Merging kind, const T* x, long width, T* y) {
-  for (long j = 0; j < width; ++j) {
-    switch (kind) {
-      case Merging::kSum:
-      case Merging::kAverage:
-        y[j] += x[j];
-        break;
-      case Merging::kMultiply:
-        y[j] *= x[j];
-        break;
-      case Merging::kSubtract:
-        y[j] -= x[j];
-        break;
-      case Merging::kMaximum:
-        y[j] = x[j] > y[j] || x[j] != x[j] ? x[j] : y[j];
-        break;
-      case Merging::kMinimum:
-        y[j] = x[j] < y[j] || x[j] != x[j] ? x[j] : y[j];
-        break;
-      case Merging::kConcat:
-        break;
-    }
-  }
-}
-
-}  // namespace
-
-template <class T>
-void run_merge(const Op<T>& op, const Frame<T>& frame) {
-  const auto& own = as<MergeOp<T>>(op);
-  for (long step = 0; step < frame.steps; ++step)
-    for (long row = frame.row0; row < frame.row0 + frame.rows; ++row) {
-      T* y = op.output(frame, step, row);
-      long done = 0;
-      for (int i = 0; i < own.count; ++i) {
-        Op<T> part;
-        part.in = own.places[i], part.in_width = own.widths[i];
-        const T* x = part.input(frame, step, row);
-        if (i == 0 || own.kind == Merging::kConcat) {
-          copy(x, own.widths[i], y + done);
-        } else {
-          merge_into(own.kind, x, own.widths[i], y);
-        }
-        if (own.kind == Merging::kConcat) done += own.widths[i];
-      }
-      if (own.kind == Merging::kAverage)
-        for (long j = 0; j < op.out_width; ++j)
-          y[j] = own.count == 2 ? y[j] * T(0.5) : y[j] / static_cast<T>(own.count);
-    }
-}
-
 template <class T>
 void run_conv(const Op<T>& op, const Frame<T>& frame) {
   const auto& conv = as<ConvOp<T>>(op);
@@ -230,7 +177,6 @@ void run_conv(const Op<T>& op, const Frame<T>& frame) {
   template void run_mask(const Op<T>&, const Frame<T>&);       \
   template void run_silence(const Op<T>&, const Frame<T>&);    \
   template void run_reverse(const Op<T>&, const Frame<T>&);    \
-  template void run_merge(const Op<T>&, const Frame<T>&);      \
   template void run_conv(const Op<T>&, const Frame<T>&);
 RECURRA_INSTANTIATE(float)
 RECURRA_INSTANTIATE(double)

@@ -51,11 +51,13 @@ struct RowNormOp : Op<T> {
 template <class T>
 void run_row_norm(const Op<T>& op, const Frame<T>& frame);
 
-// y = ((x - shift) * factor) * gamma + beta, or (x - shift) / factor, or x * factor + shift.
+// y = ((x - shift) * factor) * gamma + beta, or (x - shift) / factor, or x * factor + shift. `shift` and `factor` are
+// one number each for a layer without an axis.
 enum class Affine { kBatch, kDivide, kInvert };
 template <class T>
 struct AffineOp : Op<T> {
   Affine kind;
+  bool one = false;
   const T* shift = nullptr;
   const T* factor = nullptr;
   const T* gamma = nullptr;  // null: 1
@@ -92,17 +94,5 @@ void run_silence(const Op<T>& op, const Frame<T>& frame);
 // Each row's steps from its last to its first.
 template <class T>
 void run_reverse(const Op<T>& op, const Frame<T>& frame);
-
-// Several series of which one is made: a bidirectional layer's two, the inputs of Add or Concatenate.
-enum class Merging { kConcat, kSum, kMultiply, kAverage, kSubtract, kMaximum, kMinimum };
-constexpr int kMostMerged = 16;
-template <class T>
-struct MergeOp : Op<T> {
-  Merging kind = Merging::kConcat;
-  int count = 0;
-  long places[kMostMerged], widths[kMostMerged];  // offsets of the series, kInput among them
-};
-template <class T>
-void run_merge(const Op<T>& op, const Frame<T>& frame);
 
 }  // namespace recurra

@@ -119,6 +119,11 @@ bool Settings::flag(const char* key, bool fallback) const {
   return flag;
 }
 
+bool Settings::last_axis(const char* key, long axes) const {
+  const long axis = integer(key, -1, -8, 7);
+  return axis == -1 || axis == axes - 1;
+}
+
 int Settings::choice(const char* key, const char* const* choices) const {
   const Json value = config_[key];
   if (!value.present()) return 0;

@@ -12,11 +12,13 @@ constexpr std::size_t kMostName = 256;  // bytes of a layer's name, those of its
 
 class Loading {
  public:
-  Loading(const char* what, const recurra_allocator& allocator, Blocks& blocks)
-      : file(what), memory(blocks), tensors(allocator) {}
+  Loading(const char* what, std::size_t bytes, const recurra_allocator& from, Blocks& blocks)
+      : file(what), file_size(bytes), allocator(from), memory(blocks), tensors(from) {}
 
   const char* const file;
-  Blocks& memory;
+  const std::size_t file_size;
+  const recurra_allocator& allocator;  // for what is needed while it loads
+  Blocks& memory;                      // and what the model keeps
   Tensors tensors;
 
   bool good() const { return status_ == RECURRA_OK; }
@@ -36,6 +38,10 @@ class Loading {
     return object ? ::new (static_cast<void*>(object)) Object() : nullptr;
   }
   const char* keep_text(Json text);
+  template <class Item>
+  bool add(List<Item>& list, const Item& item) {
+    return list.add(item) || refuse(RECURRA_NO_MEMORY, "expected memory for %ld items, got none", list.count() + 1);
+  }
 
   // The parameter `prefix`.`name` of the file, of this shape (0 ends it); null after a failure.
   template <class T>
@@ -68,6 +74,8 @@ class Settings {
   // What recurra.activations.resolve takes; *softmax null: it is refused.
   Activation activation(const char* key, const char* fallback, bool* softmax) const;
   Activation activation(Json value, const char* key, const char* fallback, bool* softmax) const;
+  // Whether an axis that is the last one unless given is the last one of so many.
+  bool last_axis(const char* key, long axes) const;
   // The index among `choices`, a list that null ends.
   int choice(const char* key, const char* const* choices) const;
   // Refuses the layer: "layer 'lstm' (LSTM): expected ..., got ...".

@@ -33,6 +33,13 @@ void Block::release() {
   data_ = nullptr, size_ = 0;
 }
 
+void Block::swap(Block& other) {
+  char* const data = data_;
+  const std::size_t size = size_;
+  data_ = other.data_, size_ = other.size_;
+  other.data_ = data, other.size_ = size;
+}
+
 Blocks::~Blocks() {
   while (first_) {
     Head* const next = first_->next;

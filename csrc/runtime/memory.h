@@ -1,6 +1,7 @@
 // Memory of a model: from the caller's allocator, given back all at once.
 #pragma once
 #include <cstddef>
+#include <cstring>
 
 #include "runtime/include/recurra.h"
 
@@ -22,6 +23,8 @@ class Block {
   // False when there is no memory.
   bool take(std::size_t size);
   void release();
+  // With a block of the same allocator.
+  void swap(Block& other);
   char* data() const { return data_; }
   std::size_t size() const { return size_; }
 
@@ -29,6 +32,37 @@ class Block {
   const recurra_allocator& allocator_;
   char* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+// A list that grows, of items that may be copied as bytes. What it held before an `add` may move.
+template <class Item>
+class List {
+ public:
+  explicit List(const recurra_allocator& allocator) : block_(allocator), larger_(allocator) {}
+
+  // False when there is no memory.
+  bool add(const Item& item) {
+    if (static_cast<std::size_t>(count_ + 1) * sizeof(Item) > block_.size() && !grow()) return false;
+    data()[count_++] = item;
+    return true;
+  }
+  void cut(long count) { count_ = count; }
+  long count() const { return count_; }
+  Item* data() { return reinterpret_cast<Item*>(block_.data()); }
+  Item& operator[](long index) { return data()[index]; }
+
+ private:
+  bool grow() {
+    const std::size_t used = static_cast<std::size_t>(count_) * sizeof(Item);
+    if (!larger_.take(used > 0 ? 2 * used : 4 * sizeof(Item))) return false;
+    if (used > 0) std::memcpy(larger_.data(), block_.data(), used);
+    block_.swap(larger_);
+    larger_.release();
+    return true;
+  }
+
+  Block block_, larger_;
+  long count_ = 0;
 };
 
 // Blocks that live as long as their owner.

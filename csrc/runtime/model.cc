@@ -62,7 +62,8 @@ Json dtype_of(Json description) {
 
 class Loader {
  public:
-  Loader(recurra_model& model, Loading& loading, const char* isa) : model_(model), l_(loading), isa_(isa) {}
+  Loader(recurra_model& model, Loading& loading, const char* isa)
+      : model_(model), l_(loading), isa_(isa), plan_(loading.allocator) {}
 
   recurra_status load(const char* data, std::size_t size) {
     Block aligned(model_.allocator), text(model_.allocator);
@@ -111,79 +112,96 @@ class Loader {
     if (version > kFormatVersion)
       return l_.refuse(RECURRA_NEWER_FILE, "expected format version %ld, got %ld; use a newer recurra", kFormatVersion,
                        version);
-    char name[64];
-    description_["class_name"].text(name, sizeof name);
-    if (std::strcmp(name, "Sequential") != 0 || description_["module"].is_string())
-      return l_.refuse(RECURRA_UNSUPPORTED, "expected a Sequential model, got %s", name);
-    return read_shape();
+    return (!description_["class_name"].says("Functional") ||
+            (expect_one("inputs", "inputs") && expect_one("outputs", "output_names"))) &&
+           read_shape();
+  }
+
+  // x is one array, and so is y.
+  bool expect_one(const char* key, const char* names) {
+    const Json config = description_["config"];
+    long count = 0;
+    for (JsonEntries entries(config[key]); entries.next();) ++count;
+    const Json told = config[names];
+    return count == 1 ||
+           l_.refuse(RECURRA_UNSUPPORTED, "%s: expected one, got %ld: %.*s; save a model of one input and one output",
+                     key, count, static_cast<int>(told.size() < 200 ? told.size() : 200),
+                     told.present() ? told.begin() : "");
   }
 
   bool read_shape() {
+    const Json given = description_["input_shape"];
     int axes = 0;
     Json last;
-    for (JsonEntries shape(description_["input_shape"]); shape.next(); ++axes) last = shape.value;
-    chain_.width = 1;
+    for (JsonEntries shape(given); shape.next(); ++axes) last = shape.value;
     if (last.is_null() && axes > 0 && axes <= 2) return true;  // integers
-    if (axes < 2 || axes > 3 || !last.get(&chain_.width) || chain_.width < 1 || chain_.width > kMostWidth)
+    if (axes < 2 || axes > 3 || !last.get(&plan_.inputs) || plan_.inputs < 1 || plan_.inputs > kMostWidth)
       return l_.refuse(RECURRA_UNSUPPORTED, "expected inputs (batch, time, features) or (batch, features), got %.*s",
-                       static_cast<int>(description_["input_shape"].size() % 100), description_["input_shape"].begin());
+                       static_cast<int>(given.size() < 100 ? given.size() : 100), given.present() ? given.begin() : "");
     features_ = true;
+    plan_.flat = axes == 2;
     return true;
   }
 
   // Numbers of a row and step of x. Of integers it is one, also where the model was built for a number of steps.
-  long inputs() const {
-    return chain_.vocabulary > 0 || !model_.layers ? 1 : static_cast<long>(model_.layers[0].inputs);
-  }
+  long inputs() const { return plan_.vocabulary > 0 ? 1 : plan_.inputs; }
 
   template <class T>
   bool build(Program<T>* program) {
     InferenceTables<T>* const tables = l_.make<InferenceTables<T>>();
     if (!tables) return false;
     find_inference(isa_, tables);
-    Builder<T> builder(l_, *tables, chain_);
-    const Json layers = description_["config"]["layers"];
-    long count = 0;
-    for (JsonEntries entries(layers); entries.next();) ++count;
-    if (count > kMostLayers)
-      return l_.refuse(RECURRA_UNSUPPORTED, "expected at most %ld layers, got %ld", kMostLayers, count);
-    model_.layers = l_.take<recurra_layer_info>(count);
-    for (JsonEntries entries(layers); l_.good() && entries.next(); ++chain_.layer) {
-      char name[kMostName];
-      const Json own = entries.value["config"]["name"];
-      if (own.text(name, sizeof name) >= sizeof name || !own.is_string())
-        return l_.refuse(RECURRA_BAD_FILE, "expected layers with names, got one without");
-      recurra_layer_info& info = model_.layers[chain_.layer];
-      info.class_name = l_.keep_text(entries.value["class_name"]), info.name = l_.keep_text(own);
-      info.inputs = static_cast<size_t>(chain_.width);
-      builder.add_layer(entries.value, name);
-      info.outputs = static_cast<size_t>(chain_.width);
-      if (info.class_name && std::strcmp(info.class_name, "Embedding") == 0) info.inputs = 1;
-    }
-    if (l_.good() && !features_ && chain_.vocabulary == 0)
+    Builder<T> builder(l_, *tables, plan_);
+    plan_.here.width = plan_.inputs;
+    if (!builder.add_model(description_, nullptr) || !builder.settle(&plan_.here) || !check_readers()) return false;
+    program->calls = l_.take<Call<T>>(builder.calls.count());
+    if (!program->calls) return false;
+    arrange(builder.calls, program);
+    program->inputs = inputs(), program->outputs = plan_.here.width;
+    program->result = plan_.here.place, program->vocabulary = plan_.vocabulary;
+    program->state_numbers = plan_.state_numbers, program->series_numbers = plan_.series_numbers;
+    program->scratch_numbers = plan_.scratch_numbers, program->gates_numbers = plan_.gates_numbers;
+    return true;
+  }
+
+  // All that reads x must see the same.
+  bool check_readers() {
+    if (plan_.here.place == kInput) ++plan_.number_readers;
+    if (plan_.number_readers > 0 && (!features_ || plan_.integer_readers > 0))
       return l_.refuse(RECURRA_BAD_FILE, "expected an Embedding behind an input of integers, got another layer");
-    program->ops = builder.ops(), program->count = chain_.count;
-    program->sequence_count = chain_.sequence_count < 0 ? chain_.count : chain_.sequence_count;
-    program->inputs = inputs(), program->outputs = chain_.width;
-    program->result = chain_.at, program->vocabulary = chain_.vocabulary;
-    program->state_numbers = chain_.state_numbers, program->series_numbers = chain_.series_numbers;
-    program->scratch_numbers = chain_.scratch_numbers, program->gates_numbers = chain_.gates_numbers;
-    return l_.good();
+    const long readers = plan_.number_readers + plan_.integer_readers, masked = plan_.masked_readers;
+    return masked == 0 || masked == readers ||
+           l_.refuse(RECURRA_UNSUPPORTED,
+                     "expected padding that all layers behind the input leave out, got %ld of %ld that do", masked,
+                     readers);
+  }
+
+  // In a model that can step those that run once come last: they read nothing but what the last step leaves.
+  template <class T>
+  void arrange(List<Call<T>>& calls, Program<T>* program) {
+    for (int once = 0; once < 2; ++once) {
+      for (long i = 0; i < calls.count(); ++i)
+        if (plan_.whole ? once == 0 : calls[i].once == (once == 1)) program->calls[program->count++] = calls[i];
+      if (once == 0) program->sequence_count = program->count;
+    }
   }
 
   void finish(const char* data, std::size_t size) {
     recurra_model_info& info = model_.info;
-    info.input_dtype = chain_.vocabulary > 0 ? RECURRA_INT64 : info.dtype;
-    info.inputs = static_cast<size_t>(inputs()), info.outputs = static_cast<size_t>(chain_.width);
-    info.layers = static_cast<size_t>(chain_.layer);
+    info.input_dtype = plan_.vocabulary > 0 ? RECURRA_INT64 : info.dtype;
+    info.inputs = static_cast<size_t>(inputs()), info.outputs = static_cast<size_t>(plan_.here.width);
+    info.layers = static_cast<size_t>(plan_.layer_count);
     info.parameters = static_cast<size_t>(l_.parameters);
-    info.can_step = !chain_.whole, info.gives_sequence = chain_.steps;
-    model_.states = chain_.states, model_.state_count = chain_.state_count;
-    for (long i = 0; !chain_.whole && i < chain_.state_count; ++i)
-      info.state_numbers += static_cast<size_t>(chain_.states[i].width);
-    info.states = chain_.whole ? 0 : static_cast<size_t>(chain_.state_count);
-    model_.masks_zero = chain_.masks_zero;
-    model_.masks_value = chain_.masks_value, model_.mask_value = chain_.mask_value;
+    info.can_step = !plan_.whole, info.gives_sequence = plan_.here.steps;
+    model_.layers = plan_.layers, model_.state_count = plan_.states.count();
+    model_.states = l_.take<StateEntry>(model_.state_count);
+    for (long i = 0; model_.states && i < model_.state_count; ++i) {
+      model_.states[i] = plan_.states[i];
+      if (!plan_.whole) info.state_numbers += static_cast<size_t>(plan_.states[i].width);
+    }
+    info.states = plan_.whole ? 0 : static_cast<size_t>(model_.state_count);
+    model_.masks_zero = plan_.masks_zero;
+    model_.masks_value = plan_.masks_value, model_.mask_value = plan_.mask_value;
     model_.fingerprint = fingerprint_of(data, size, isa_[0] + 256 * isa_[std::strlen(isa_) - 1]);
     write_text();
     info.memory = model_.blocks.bytes() + sizeof model_;
@@ -208,7 +226,7 @@ class Loader {
   Loading& l_;
   const char* const isa_;
   Json description_;
-  Chain chain_;
+  Plan plan_;
   bool features_ = false;
 };
 
@@ -225,7 +243,7 @@ recurra_status load(const char* what, const char* data, std::size_t size, const 
   made->info.threads = options.threads, made->info.isa = isa;
   recurra_status status;
   {
-    Loading loading(what, made->allocator, made->blocks);
+    Loading loading(what, size, made->allocator, made->blocks);
     status = Loader(*made, loading, isa).load(data, size);
     if (status == RECURRA_OK) status = loading.status();
   }

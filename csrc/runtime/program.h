@@ -1,4 +1,4 @@
-// What a loaded model does: a list of operations, each from one series of rows to the next.
+// What a loaded model does: a list of operations, each from one series of rows to another.
 //
 // B rows of a batch, K steps of a call. A series is [K, B, width], the width padded to whole vectors. Where something
 // lies is said by the numbers that one row needs before it, so that the same program serves every B:
@@ -80,6 +80,25 @@ void each_row(const Op<T>& op, const Frame<T>& frame, const F& f) {
       f(op.input(frame, step, row), op.output(frame, step, row));
 }
 
+// An operation in its place among the others. One that stands for another call of a shared layer has series and states
+// of its own, so far behind those of the first.
+template <class T>
+struct Call {
+  const Op<T>* op;
+  long series, states;
+  bool once;  // it reads and gives a row for the whole sequence instead of one for every step
+
+  void run(const Frame<T>& frame) const {
+    if (series == 0 && states == 0) {
+      op->run(*op, frame);
+      return;
+    }
+    Frame<T> own = frame;
+    own.series += frame.batch * frame.laid * series, own.states += frame.batch * states;
+    op->run(*op, own);
+  }
+};
+
 // A state that a stream carries.
 struct StateEntry {
   long offset;  // numbers of a row before it
@@ -99,9 +118,9 @@ struct LayerEntry {
 
 template <class T>
 struct Program {
-  Op<T>** ops;
+  Call<T>* calls;
   long count;
-  long sequence_count;  // the first of them that give a row a step; the rest see the last step alone
+  long sequence_count;  // of a model that can step: so many come first, the rest are those that run once
   long inputs, outputs;
   long result;  // offset of the series that holds y; kInput: x itself
   long state_numbers, series_numbers, scratch_numbers, gates_numbers;  // of one row, whole lines

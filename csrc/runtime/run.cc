@@ -29,7 +29,7 @@ Frame<T> frame_in(recurra_state& state, const Program<T>& p) {
 
 template <class T>
 void run_ops(const Program<T>& p, long first, long last, const Frame<T>& f) {
-  for (long i = first; i < last; ++i) p.ops[i]->run(*p.ops[i], f);
+  for (long i = first; i < last; ++i) p.calls[i].run(f);
 }
 
 // The results of a step: outputs, in the series or the caller's x.
@@ -157,7 +157,7 @@ void run_stepwise(const recurra_model& model, recurra_state& state, long steps, 
   });
 }
 
-// All steps of one layer before the next, in memory of its own.
+// All steps of one operation before the next, in memory of its own.
 template <class T>
 recurra_status run_whole(const recurra_model& model, long batch, long steps, const Input<T>& input,
                          const int64_t* lengths, T* y) {
@@ -181,15 +181,11 @@ recurra_status run_whole(const recurra_model& model, long batch, long steps, con
   input.at(&whole, p.vocabulary > 0, 0);
   for (long i = 0; i < batch; ++i) start(model, whole.states, batch, i);
   share_rows(p, whole, static_cast<int>(model.info.threads), [&](const Frame<T>& own) {
-    Frame<T> f = own;
-    run_ops(p, 0, p.sequence_count, f);
-    if (model.info.gives_sequence) {
-      for (long t = 0; t < steps; ++t) write(p, f, t, y + t * p.outputs, steps * p.outputs);
-      return;
-    }
-    f.steps = 1, f.lengths = nullptr;
-    run_ops(p, p.sequence_count, p.count, f);
-    write(p, f, 0, y, p.outputs);
+    Frame<T> once = own;
+    once.steps = 1, once.lengths = nullptr;
+    for (long i = 0; i < p.count; ++i) p.calls[i].run(p.calls[i].once ? once : own);
+    const long given = model.info.gives_sequence ? steps : 1;
+    for (long t = 0; t < given; ++t) write(p, own, t, y + t * p.outputs, given * p.outputs);
   });
   return RECURRA_OK;
 }

@@ -106,7 +106,8 @@ typedef struct recurra_options {
 RECURRA_API const char* recurra_isa(size_t index);
 
 /* Loads a model from a file. `options` may be null. *model is null on failure. Reads nothing else and keeps no file
- * open; needs at most about twice the file's size while it loads. */
+ * open; needs at most about twice the file's size while it loads, three times where layers are called again and again.
+ */
 RECURRA_API recurra_status recurra_model_load(const char* path, const recurra_options* options, recurra_model** model);
 
 /* The same from the bytes of a file; they are not needed after the call. */
@@ -144,12 +145,12 @@ typedef struct recurra_model_info {
 
 RECURRA_API recurra_status recurra_model_get_info(const recurra_model* model, recurra_model_info* info);
 
-/* A layer of the model, in the order in which they run. The texts live as long as the model. */
+/* A layer of the model, in the order in which they run first. The texts live as long as the model. */
 typedef struct recurra_layer_info {
   size_t struct_size;     /* in: sizeof(recurra_layer_info) */
   const char* class_name; /* "LSTM" */
   const char* name;       /* "lstm_1" */
-  size_t inputs, outputs; /* numbers of one row and step */
+  size_t inputs, outputs; /* numbers of one row and step; of several inputs the first's */
 } recurra_layer_info;
 
 RECURRA_API recurra_status recurra_model_get_layer(const recurra_model* model, size_t index, recurra_layer_info* info);
@@ -158,7 +159,8 @@ RECURRA_API recurra_status recurra_model_get_layer(const recurra_model* model, s
 typedef struct recurra_state_info {
   size_t struct_size; /* in: sizeof(recurra_state_info) */
   size_t layer;       /* whose state it is */
-  const char* name;   /* "h", "c", of a stack "h_l0", "c_l0", ...; "window" of a convolution (its last inputs) */
+  const char* name;   /* "h", "c", of a stack "h_l0", "c_l0", ...; "window" of a convolution (its last inputs); "h#2"
+                         where a layer is called a second time */
   size_t numbers;     /* of one row */
 } recurra_state_info;
 
