@@ -263,16 +263,18 @@ class Forward {
 
   // Products and cell of a single row.
   void row_step(long step) {
-    const CellArrays<T> a = cell_arrays(step, part_.panel0, part_.panel1);
     const PackedMatrix<T>& w = d_.weights->rec;
+    const long laid = d_.laid_rows(step), r = part_.row0, unit = units0(), padded = d_.g.padded();
+    const long wide = d_.padded_recurrent;
+    T* const gates = gate_at(d_.g, d_.gates_at(step), laid, part_.panel0, r);
     RowStep<T> s{};
-    s.panels = a.panels;
-    s.start = a.gates, s.start_u = a.gates + 3 * d_.g.lanes;
-    s.start_panel = s.start_u_panel = a.gates_panel;
-    s.depth = w.depth, s.h_prev = d_.product_h_at(step) + part_.row0 * d_.padded_recurrent, s.h_own = a.h_prev;
-    s.rec = w.data.data() + part_.panel0 * w.panel_size(), s.rec_panel = w.panel_size();
-    s.c_prev = a.c_prev, s.c = a.c, s.h = a.h;
-    if (d_.training) s.gates = a.gates, s.gates_panel = a.gates_panel;
+    s.panels = part_.panel1 - part_.panel0;
+    s.start = gates, s.start_u = gates + 3 * d_.g.lanes, s.start_panel = s.start_u_panel = d_.g.panel(laid);
+    s.depth = w.depth, s.h_prev = d_.product_h_at(step) + r * wide, s.h_own = d_.h_at(step) + r * wide + unit;
+    s.rec_panel = w.panel_size(), s.rec = w.data.data() + part_.panel0 * s.rec_panel;
+    s.h = d_.output.data() ? d_.output_at(step) + r * padded + unit : d_.h_at(step + 1) + r * wide + unit;
+    if (d_.lstm()) s.c_prev = d_.c_at(step) + r * padded + unit, s.c = d_.c_at(step + 1) + r * padded + unit;
+    if (d_.training) s.gates = gates, s.gates_panel = s.start_panel;
     s.backwards = step % 2 != 0;
     k_.cells[d_.config->cell].one_row(s);
   }
