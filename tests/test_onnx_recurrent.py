@@ -149,7 +149,7 @@ def test_single_steps_with_states_handed_on_are_one_sequence(op, layout):
             y, *states = steps.run(None, feeds)
             expected = whole[0].take([t], time).take(range(rows), 0 if layout else 2)
             np.testing.assert_allclose(y, expected, atol=1e-6)
-    assert steps._plan.steps[0].call.single.idle
+    assert len(steps._plan.steps[0].call.single.by_batch) == 3
 
 
 def unnamed(case):

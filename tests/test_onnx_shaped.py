@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import onnx_models as make
+from recurra import _core
 
 onnx = pytest.importorskip("onnx")
 from onnx import helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from recurra.onnx import OnnxModel, read_graph, shaped  # noqa: E402
+from recurra.onnx import OnnxModel, read_graph, shaped, written  # noqa: E402
 
 
 def loaded(*given, **options):
@@ -179,6 +180,67 @@ def test_errors_name_the_node_at_every_call():
         with pytest.raises(ValueError, match=r"model: node 'product' .MatMul.: factors: expected 3 columns"):
             model(numbers(2, 4))
         model(numbers(2, 3))
+
+
+def test_errors_within_a_plan_for_shapes_name_the_node():
+    nodes = [
+        helper.make_node("Neg", ["x"], ["a"]),
+        helper.make_node("Reshape", ["a", "s"], ["b"], "turn"),
+        helper.make_node("Exp", ["b"], ["y"]),
+    ]
+    model = loaded(nodes, [("x", [6]), ("s", [2], np.int64)], [("y", None)])
+    x = numbers(6)
+    for _ in range(4):
+        np.testing.assert_allclose(model(x, np.array([2, 3])), np.exp(-x).reshape(2, 3), rtol=1e-6)
+        with pytest.raises(ValueError, match=r"model: node 'turn' \(Reshape\): cannot reshape array of size 6"):
+            model(x, np.array([4, 3]))
+    assert isinstance(model._shaped.choose([x, np.array([2, 3])]), written.WrittenPlan)
+
+
+def test_inputs_are_checked_at_every_call():
+    node = helper.make_node("Add", ["a", "b"], ["y"])
+    model = loaded([node], [("a", ["n"]), ("b", [2])], [("y", None)])
+    a, b = numbers(2), numbers(2, seed=1)
+    for _ in range(4):
+        np.testing.assert_array_equal(model(a, b), a + b)
+        np.testing.assert_array_equal(model([1, 2], (3, 4)), [4, 6])
+        np.testing.assert_array_equal(model.run(["y"], {"b": b, "a": a})[0], a + b)
+        with pytest.raises(TypeError, match="a: expected float32, got float64"):
+            model(a.astype(np.float64), b)
+        with pytest.raises(ValueError, match=r"b: expected shape \(2,\), got \(3,\)"):
+            model(a, numbers(3))
+        with pytest.raises(ValueError, match="inputs: expected 'a', 'b', got none for 'b'"):
+            model(a)
+        with pytest.raises(ValueError, match="inputs: expected 'a', 'b', got 'c'"):
+            model(a, b, c=b)
+        with pytest.raises(ValueError, match="output_names: expected one of 'y', got 'z'"):
+            model.run(["z"], {"a": a, "b": b})
+
+
+def lstm(batch_first):
+    held = {"W": numbers(1, 16, 3), "R": numbers(1, 16, 4, seed=1), "B": numbers(1, 32, seed=2)}
+    layout = {"layout": 1} if batch_first else {}
+    node = helper.make_node("LSTM", ["x", *held, "", "h", "c"], ["y", "hn", "cn"], hidden_size=4, **layout)
+    return loaded([node], [(name, None) for name in "xhc"], [(name, None) for name in ("y", "hn", "cn")], held)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_single_step_of_an_lstm_is_bound_to_its_shapes(batch_first):
+    model, other = lstm(batch_first), lstm(batch_first)
+    axes = (1, 0, 2) if batch_first else (0, 1, 2)
+    for rows in (2, 1):
+        x, h, c = (numbers(1, rows, width, seed=width).transpose(axes) for width in (3, 4, 5))
+        c = c[..., 1:]
+        for _ in range(4):
+            made = model(x, h, c)
+            for one, expected in zip(made, other._plan.run([x, h, c]), strict=True):
+                np.testing.assert_array_equal(one, expected)
+                one[...] = 7
+        (node,) = model._shaped.choose([x, h, c]).nodes
+        assert isinstance(node.call, _core.SingleStep)
+        for _ in range(3):
+            with pytest.raises(ValueError, match="input 'initial_h': expected shape"):
+                model(x, h[..., :3], c)
 
 
 def test_threads_may_make_a_plan_at_the_same_time():

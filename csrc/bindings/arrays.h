@@ -47,11 +47,24 @@ py::array typed(const char* name, const py::handle& object, const Shape& shape) 
   return a;
 }
 
+// Whether an array is what `input` would make of it.
+template <class T>
+bool lies_right(const py::handle& object, const Shape& shape) {
+  if (!py::isinstance<py::array>(object)) return false;
+  const auto* a = py::detail::array_proxy(object.ptr());
+  constexpr int kWanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  bool good = (a->flags & kWanted) == kWanted && a->nd == static_cast<int>(shape.size());
+  for (int i = 0; good && i < a->nd; ++i)
+    good = shape[static_cast<std::size_t>(i)] < 0 || a->dimensions[i] == shape[static_cast<std::size_t>(i)];
+  return good && a->descr == py::dtype::of<T>().ptr();
+}
+
 // Read only, C-contiguous and aligned; copied when the caller's array is not.
 template <class T>
 using Input = py::array_t<T, py::array::c_style>;
 template <class T>
 Input<T> input(const char* name, const py::handle& object, const Shape& shape) {
+  if (lies_right<T>(object, shape)) return py::reinterpret_borrow<Input<T>>(object);
   return Input<T>::ensure(typed<T>(name, object, shape));
 }
 template <class T>

@@ -1,6 +1,10 @@
 // Stream: a recurrent layer fed step by step. The call itself must cost little: no keyword parsing beyond pybind11's,
 // no allocation when the caller brings the output, the GIL kept for steps of a few microseconds.
 #include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
@@ -50,14 +54,25 @@ struct TypedStream {
     return y;
   }
 
-  // Sets the states, steps, and returns the outputs and copies of the states: one call where a caller keeps them.
-  py::tuple advance(const py::object& x, const py::object& h, const py::object& cell) {
-    const Input<T> in = input<T>("x", x, x_shape);
-    py::array_t<T> y(y_shape);
+  // Sets the states of a single layer, steps, and returns outputs and states, all in the shapes of an ONNX node: x
+  // (1, N, I) or (N, 1, I), states likewise, y with one more axis.
+  py::tuple node(const py::object& x, const py::object& h, const py::object& cell, bool sequences, bool batch_first) {
+    const Config& c = stream.config();
+    const long n = stream.batch();
+    const auto shape = [&](long width) { return batch_first ? Shape{n, 1, width} : Shape{1, n, width}; };
+    const Input<T> in = input<T>("X", x, shape(c.input));
+    std::optional<Input<T>> new_h, new_c;
+    if (!h.is_none()) new_h = input<T>("initial_h", h, shape(c.hidden));
+    if (!cell.is_none() && stream.c_size()) new_c = input<T>("initial_c", cell, shape(c.hidden));
+    py::array_t<T> hn(shape(c.hidden));
+    T* const to = hn.mutable_data();
     const Turn turn(taken);
-    assign(h, cell);
-    run(in.data(), y.mutable_data());
-    return py::make_tuple(std::move(y), copy_h(), copy_c());
+    begin(new_h, new_c);
+    run(in.data(), to);
+    py::object y = py::none();
+    if (sequences) y = py::array_t<T>(Shape{batch_first ? n : 1, 1, batch_first ? 1 : n, c.hidden}, to);
+    if (!stream.c_size()) return py::make_tuple(std::move(y), std::move(hn));
+    return py::make_tuple(std::move(y), std::move(hn), py::array_t<T>(shape(c.hidden), stream.c()));
   }
 
   // Copies of the states: h (L, N, R) and c (L, N, H) or None.
@@ -91,12 +106,15 @@ struct TypedStream {
   // None: to zero.
   void assign(const py::object& h, const py::object& cell) {
     const Config& c = stream.config();
-    Input<T> new_h, new_c;
+    std::optional<Input<T>> new_h, new_c;
     if (!h.is_none()) new_h = input<T>("h", h, state_shape(c.recurrent()));
     if (!cell.is_none() && stream.c_size()) new_c = input<T>("c", cell, state_shape(c.hidden));
-    stream.reset();
-    if (!h.is_none()) std::copy_n(new_h.data(), stream.h_size(), stream.h());
-    if (!cell.is_none()) std::copy_n(new_c.data(), stream.c_size(), stream.c());
+    begin(new_h, new_c);
+  }
+  void begin(const std::optional<Input<T>>& h, const std::optional<Input<T>>& c) {
+    if (!h || (!c && stream.c_size())) stream.reset();
+    if (h) std::copy_n(h->data(), stream.h_size(), stream.h());
+    if (c) std::copy_n(c->data(), stream.c_size(), stream.c());
   }
 };
 
@@ -119,9 +137,55 @@ AnyStream make_stream(const Recurrent& layer, const py::object& weights, long ba
   });
 }
 
+// A recurrent node of one layer, called for single steps by any number of threads: each call takes a stream for itself.
+class SingleStep {
+ public:
+  SingleStep(const Recurrent& layer, const py::object& weights, long batch, bool sequences, bool batch_first)
+      : layer_(layer), weights_(weights), batch_(batch), sequences_(sequences), batch_first_(batch_first) {
+    if (layer.config().layers != 1 || layer.config().recurrent() != layer.config().hidden)
+      refuse("layer", "one without projection", "another one");
+    give(take());
+  }
+
+  py::tuple operator()(const py::object& x, const py::object& h, const py::object& c) {
+    std::unique_ptr<AnyStream> stream = take();
+    py::tuple made = stream->visit([&](auto& t) { return t.node(x, h, c, sequences_, batch_first_); });
+    give(std::move(stream));
+    return made;
+  }
+
+ private:
+  std::unique_ptr<AnyStream> take() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!idle_.empty()) {
+        std::unique_ptr<AnyStream> stream = std::move(idle_.back());
+        idle_.pop_back();
+        return stream;
+      }
+    }
+    return std::make_unique<AnyStream>(make_stream(layer_, weights_, batch_));
+  }
+  void give(std::unique_ptr<AnyStream> stream) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(std::move(stream));
+  }
+
+  const Recurrent layer_;
+  const py::object weights_;
+  const long batch_;
+  const bool sequences_, batch_first_;
+  std::mutex mutex_;  // never held while the interpreter is waited for
+  std::vector<std::unique_ptr<AnyStream>> idle_;
+};
+
 }  // namespace
 
 void bind_stream(py::module_& m) {
+  py::class_<SingleStep>(m, "SingleStep", py::is_final())
+      .def(py::init<const Recurrent&, const py::object&, long, bool, bool>(), py::arg("layer"), py::arg("weights"),
+           py::arg("batch_size"), py::arg("sequences"), py::arg("batch_first"))
+      .def("__call__", &SingleStep::operator(), py::arg("x"), py::arg("h").none(true), py::arg("c").none(true));
   py::class_<AnyStream>(m, "Stream", py::is_final())
       .def(py::init(&make_stream), py::arg("layer"), py::arg("weights"), py::arg("batch_size"))
       .def(
@@ -130,12 +194,6 @@ void bind_stream(py::module_& m) {
             return s.visit([&](auto& t) { return t.step(x, out); });
           },
           py::arg("x"), py::arg("out") = py::none())
-      .def(
-          "advance",
-          [](AnyStream& s, const py::object& x, const py::object& h, const py::object& c) {
-            return s.visit([&](auto& t) { return t.advance(x, h, c); });
-          },
-          py::arg("x"), py::arg("h").none(true), py::arg("c").none(true))
       .def("get", [](AnyStream& s) { return s.visit([](auto& t) { return t.get(); }); })
       .def(
           "set", [](AnyStream& s, const py::object& h, const py::object& c) { s.visit([&](auto& t) { t.set(h, c); }); },

@@ -62,6 +62,7 @@ class OnnxModel:
         self.graph = graph
         self.inputs: list[Value] = graph.inputs
         self.outputs: list[Value] = graph.outputs
+        self._names = [value.name for value in graph.inputs]
         self._plan = GraphPlan(graph, {})
         self._shaped = Shaped(self._plan, graph)
 
@@ -120,14 +121,17 @@ class OnnxModel:
         TypeError, ValueError
             As from a call.
         """
-        given = self._given(feeds)
-        plan = self._shaped.choose(given)
+        given: list[Any] = [feeds.get(name) for name in self._names]
+        plan = self._shaped.ready(given) if len(feeds) == len(given) else None
+        if plan is None:
+            given = self._given(feeds)
+            plan = self._shaped.choose(given)
         if plan.quiet:
             with np.errstate(all="ignore"):
                 made = plan.run(given)
         else:
             made = plan.run(given)
-        results = [_own(one, shared) for one, shared in zip(made, plan.shared, strict=True)]
+        results = made if plan.exact else list(map(_own, made, plan.shared))
         if output_names is None:
             return results
         by_name = dict(zip(self._plan.outputs, results, strict=True))

@@ -107,7 +107,11 @@ class Plan:
         Whether an output may lie in memory of an input, a constant or another output.
     quiet : bool
         Whether NumPy must be kept from warning of infinities and NaN.
+    exact : bool
+        Whether all outputs are known to be arrays in memory of their own.
     """
+
+    exact = False
 
     def __init__(self, nodes: list[Bound], values: list[Any], inputs: int, results: list[int]) -> None:
         self.nodes = _fused(_needed(nodes, results), results)

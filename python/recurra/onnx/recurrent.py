@@ -43,44 +43,29 @@ class Packed(NamedTuple):
     constant: bool
 
 
-class SingleStep:
+class SingleSteps:
     """A forward node called for one step at a time, as models that are fed piece by piece do.
 
-    The engine's stream does it without setting up a pass over a sequence. A stream serves one thread at a time, so
-    there is one for each call under way.
+    The engine's streams do it without setting up a pass over a sequence.
     """
 
-    def __init__(self, packed: Packed, batch_first: bool) -> None:
+    def __init__(self, packed: Packed, sequences: bool, batch_first: bool) -> None:
         (self.part,), self.inputs, _, _ = packed
-        self.batch_first = batch_first
-        self.idle: dict[int, list[_core.Stream]] = {}
+        self.sequences, self.batch_first = sequences, batch_first
+        self.by_batch: dict[int, _core.SingleStep] = {}
 
-    def __call__(self, x: Array, h: Array | None, c: Array | None) -> tuple[Array | None, ...] | None:
-        """Return Y, Y_h and Y_c, or None for what is no single step, or does not fit."""
-        shape = x.shape
-        if len(shape) != 3 or shape[1 if self.batch_first else 0] != 1:
+    def prepared(self, shape: tuple[int, ...]) -> _core.SingleStep | None:
+        """Return the node for x of a shape, or None for what is no single step."""
+        if len(shape) != 3 or shape[1 if self.batch_first else 0] != 1 or not min(shape):
             return None
         batch = shape[0 if self.batch_first else 1]
-        if self.batch_first:
-            h, c = (None if one is None else one.transpose(1, 0, 2) for one in (h, c))
-        idle = self.idle.get(batch)
-        if idle is None:
-            if len(self.idle) == MOST_BATCH_SIZES:
-                self.idle.clear()
-            idle = self.idle[batch] = []
-        try:
-            try:
-                stream = idle.pop()
-            except IndexError:
-                stream = _core.Stream(self.part.engine, self.part.weights, batch)
-            y, hn, cn = stream.advance(x.reshape(batch, self.inputs), h, c)
-        except (TypeError, ValueError):
-            return None  # the pass over a sequence says what does not fit
-        idle.append(stream)
-        if not self.batch_first:
-            return (y[None, None], hn) if cn is None else (y[None, None], hn, cn)
-        y, hn = y[:, None, None], hn.transpose(1, 0, 2)
-        return (y, hn) if cn is None else (y, hn, cn.transpose(1, 0, 2))
+        made = self.by_batch.get(batch)
+        if made is None:
+            if len(self.by_batch) == MOST_BATCH_SIZES:
+                self.by_batch.clear()
+            made = _core.SingleStep(self.part.engine, self.part.weights, batch, self.sequences, self.batch_first)
+            self.by_batch[batch] = made
+        return made
 
 
 class Recurrent:
@@ -116,7 +101,7 @@ class Recurrent:
             self.packed = self._assembled(held, constant=True)
         self.single = None
         if self.packed and self.settings.direction == "forward":
-            self.single = SingleStep(self.packed, self.settings.batch_first)
+            self.single = SingleSteps(self.packed, self.wants_sequence, self.settings.batch_first)
 
     def __call__(
         self,
@@ -131,9 +116,12 @@ class Recurrent:
     ) -> tuple[Array | None, ...]:
         """Return Y, Y_h and, of an LSTM, Y_c."""
         if self.single is not None and lengths is None:
-            made = self.single(x, h, c)
-            if made is not None:
-                return made
+            step = self.single.prepared(x.shape)
+            if step is not None:
+                try:
+                    return step(x, h, c)
+                except (TypeError, ValueError):
+                    pass  # the pass over a sequence says what does not fit, or computes halves
         packed = self.packed or self._assembled([w, r, b, p], constant=False)
         kept = x.dtype
         if kept == np.float16:
@@ -153,6 +141,18 @@ class Recurrent:
         if kept == np.float16:
             return tuple(None if one is None else one.astype(np.float16) for one in results)
         return results
+
+    def for_shapes(self, given: Sequence[Any]) -> tuple[Any, tuple[int, ...]] | None:
+        """Return the node for inputs of given shapes and the places of those it reads; None: it is as it is."""
+        lengths, h, c = (given[place] if place < len(given) else None for place in (4, 5, 6))
+        step = self.single.prepared(given[0].shape) if self.single is not None and lengths is None else None
+        if step is None:
+            return None
+        try:
+            step(given[0], h, c)
+        except (TypeError, ValueError):
+            return None
+        return step, (0, 5, 6)
 
     def _run(
         self, part: Part, x: Array, h: Array | None, c: Array | None, lengths: Array | None, constant: bool

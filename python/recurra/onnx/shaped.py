@@ -16,6 +16,7 @@ from recurra.onnx import folding
 from recurra.onnx.operators import MANY, control, elementwise, products, reductions, reference
 from recurra.onnx.plan import Plan, named
 from recurra.onnx.site import Site
+from recurra.onnx.written import WrittenPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,14 +68,26 @@ class Shaped:
     def __init__(self, plan: Plan, graph: Graph) -> None:
         self.plan = plan
         self.deciding = _deciding(graph)
-        self.typed = all(value.dtype is not None for value in graph.inputs)
+        self.dtypes = [value.dtype for value in graph.inputs]
         self.plans: dict[Any, Plan | None] = {}
+
+    def ready(self, given: Sequence[Any]) -> Plan | None:
+        """Return the plan for these inputs if it is there already, and they are the arrays it is for."""
+        for one, dtype in zip(given, self.dtypes, strict=True):
+            if type(one) is not np.ndarray or one.dtype != dtype:
+                return None
+        return self.plans.get(self._key(given))
+
+    def _key(self, given: Sequence[Any]) -> Any:
+        key: Any = tuple([one.shape for one in given])
+        for place in self.deciding:
+            one = given[place]
+            key += (one.item() if one.size == 1 else None,)
+        return key
 
     def choose(self, given: Sequence[Any]) -> Plan:
         """Return the plan for these inputs: one of their own from the second call with such ones on."""
-        key: Any = tuple([one.shape for one in given])
-        if self.deciding:
-            key += tuple([given[place].item() if given[place].size == 1 else None for place in self.deciding])
+        key = self._key(given)
         plan = self.plans.get(key)
         if plan is not None:
             return plan
@@ -82,7 +95,7 @@ class Shaped:
             with np.errstate(all="ignore"):
                 plan = self.plans[key] = _Trace(self.plan, given, self.deciding).plan()
             return plan
-        if len(self.plans) < MOST_SHAPES and self.typed:
+        if len(self.plans) < MOST_SHAPES and None not in self.dtypes:
             self.plans[key] = None
         return self.plan
 
@@ -132,7 +145,10 @@ class _Trace:
             return self.origin
         kept = [value if level == FIXED else None for value, level in zip(self.values, self.known, strict=True)]
         kept[1 : 1 + count] = [None] * count
-        return Plan(self.nodes, kept, count, results)
+        plan = WrittenPlan(self.nodes, kept, count, results)
+        plan.write(count)
+        plan.exact = not any(plan.shared) and all(type(self.values[index]) is np.ndarray for index in results)
+        return plan
 
     def add(self, value: Any, known: int) -> int:
         """Give a value its place."""
@@ -193,6 +209,10 @@ class _Trace:
             fresh = [level == FIXED and not was for level, was in zip(levels, constant, strict=True)]
             if any(fresh) and (one.node.op_type not in PACKERS or fresh[1]):
                 call = self.again(one, inputs, levels)
+            if known == SHAPED and hasattr(call, "for_shapes"):
+                made = call.for_shapes(given)
+                if made is not None:
+                    call, inputs = made[0], tuple(inputs[at] if at < len(inputs) else 0 for at in made[1])
         self.nodes.append(one._replace(call=call, inputs=inputs, outputs=outputs))
         return list(outputs)
 
