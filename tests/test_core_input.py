@@ -121,3 +121,16 @@ def test_an_unaligned_array_is_read_right():
     x = raw[1:].view(np.float32).reshape(N, T, I)
     x[...] = np.arange(N * T * I).reshape(N, T, I) / 50
     np.testing.assert_array_equal(PLAN.forward(**arguments(x=x))[0], PLAN.forward(**arguments(x=x.copy()))[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_activation_keeps_the_order_of_axes_in_memory(dtype):
+    """Bit for bit what it gives for contiguous numbers; arrays with gaps, turned ones and repeated ones too."""
+    x = np.random.default_rng(0).standard_normal((3, 4, 5)).astype(dtype)
+    turned = [x.transpose(2, 0, 1), x.transpose(1, 2, 0)[None], x[::-1], x[:, ::2], x[:, 1:3].transpose(1, 0, 2)]
+    turned += [np.broadcast_to(x[0], (2, 4, 5)).transpose(1, 0, 2), x[:0].transpose(1, 0, 2), x[:1].transpose(2, 1, 0)]
+    for one in turned:
+        y = _core.activation("tanh", 0.0, 0.0, one)
+        np.testing.assert_array_equal(y, _core.activation("tanh", 0.0, 0.0, np.ascontiguousarray(one)))
+    y = _core.activation("relu", 0.0, 0.0, turned[0])
+    assert y.strides == turned[0].strides

@@ -278,3 +278,47 @@ def test_an_activation_behind_a_convolution_is_part_of_it_unless_others_read_tha
     expected = ReferenceEvaluator(make.model(nodes[:2], [("x", x.shape)], [("y", None)], held))
     for y in (joined(x), apart(x)[0], shown(x)[0]):
         np.testing.assert_allclose(y, expected.run(None, {"x": x})[0], rtol=1e-5, atol=1e-6)
+
+
+WINDOWS = {
+    "two axes": ([2, 6, 7, 9], [8, 6, 3, 2], {"pads": [1, 0, 2, 1], "strides": [2, 1]}),
+    "dilations": ([1, 3, 9, 8], [4, 3, 2, 3], {"dilations": [3, 2]}),
+    "groups": ([3, 6, 5, 6], [4, 3, 2, 2], {"group": 2, "auto_pad": "SAME_UPPER"}),
+    "one place": ([2, 5, 4, 3], [7, 5, 1, 1], {}),
+    "one place, padded": ([1, 5, 4, 3], [7, 5, 1, 1], {"pads": [1, 1, 1, 1]}),
+    "one place, strides": ([1, 5, 4, 3], [7, 5, 1, 1], {"strides": [2, 1]}),
+    "three axes": ([1, 2, 4, 5, 3], [3, 2, 2, 2, 2], {"pads": [1] * 6}),
+    "dilated line": ([2, 4, 11], [6, 4, 3], {"dilations": [2], "pads": [2, 1]}),
+}
+
+
+@pytest.mark.parametrize("case", WINDOWS)
+def test_convolutions_of_any_windows_are_the_reference_evaluators(case):
+    shape, filters, attributes = WINDOWS[case]
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["z"], **attributes),
+        helper.make_node("LeakyRelu", ["z"], ["y"], alpha=0.5),
+    ]
+    held = {"w": numbers(*filters), "b": numbers(filters[0])}
+    proto = make.model(nodes, [("x", shape)], [("y", None)], held)
+    model = OnnxModel(read_graph(proto))
+    assert [one.node.op_type for one in model._plan.nodes] == ["Conv"]
+    x = numbers(*shape, seed=1)
+    (expected,) = ReferenceEvaluator(proto).run(None, {"x": x})
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    for given in (x, last):
+        np.testing.assert_allclose(make.run_often(model, {"x": given})[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pads", [[0, 0, 0, 0], [1, 0, 1, 1]])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pools_that_round_up_are_onnx_runtimes(op, pads):
+    runtime = pytest.importorskip("onnxruntime")
+    for sizes in ([7, 8], [6, 9], [4, 4], [3, 5]):
+        node = helper.make_node(op, ["x"], ["y"], kernel_shape=[2, 3], strides=[3, 2], pads=pads, ceil_mode=1)
+        proto = make.model([node], [("x", [2, 3, *sizes])], [("y", None)], opset=19)
+        session = runtime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+        x = numbers(2, 3, *sizes)
+        (expected,) = session.run(None, {"x": x})
+        for given in (x, np.asfortranarray(x)):
+            np.testing.assert_allclose(OnnxModel(read_graph(proto))(given), expected, rtol=1e-6, atol=1e-7)

@@ -4,8 +4,10 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "bindings/arrays.h"
 #include "nn/random.h"
@@ -104,8 +106,35 @@ py::array mapped(const char* name, const py::array& x, const char* other_name, c
   });
 }
 
+// Whether an array's numbers fill their memory without a gap, in whatever order of the axes.
+bool dense(const py::array& a) {
+  std::vector<std::pair<py::ssize_t, py::ssize_t>> axes;  // stride, size
+  for (py::ssize_t axis = 0; axis < a.ndim(); ++axis)
+    if (a.shape(axis) != 1) axes.emplace_back(a.strides(axis), a.shape(axis));
+  std::sort(axes.begin(), axes.end());
+  py::ssize_t next = a.itemsize();
+  for (const auto& [stride, size] : axes) {
+    if (stride != next) return false;
+    next *= size;
+  }
+  return a.size() > 0 && reinterpret_cast<std::uintptr_t>(a.data()) % static_cast<std::size_t>(a.itemsize()) == 0;
+}
+
 py::array bind_activation(const std::string& name, double alpha, double beta, const py::array& x) {
   const Activation activation = activation_of(name, alpha, beta);
+  if (!(x.flags() & py::array::c_style) && dense(x))
+    return by_dtype("x", x, [&](auto zero) -> py::array {
+      using T = decltype(zero);
+      py::array_t<T> y(shape_of(x), Shape(x.strides(), x.strides() + x.ndim()));
+      const T* const from = static_cast<const T*>(x.data());
+      T* const to = y.mutable_data();
+      const long count = y.size();
+      {
+        py::gil_scoped_release release;
+        apply_activation(activation, count, from, to);
+      }
+      return std::move(y);
+    });
   return mapped("x", x, "x", x,
                 [&](auto* y, const auto& a, const auto&) { apply_activation(activation, a.size(), a.data(), y); });
 }

@@ -6,6 +6,7 @@ Legend: N samples, C channels, P padded sizes, K sizes of the window, S strides,
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -46,6 +47,29 @@ class Frame(NamedTuple):
             pairs.append((less, more) if self.auto_pad == "SAME_UPPER" else (more, less))
         return pairs
 
+    def rounded_up(self, sizes: tuple[int, ...]) -> Frame:
+        """Return the same with so much more padding behind that what would be left over has a window of its own."""
+        more = []
+        parts = zip(sizes, self.padding(sizes), self.kernel, self.strides, self.dilations, strict=True)
+        for size, (low, high), kernel, stride, dilation in parts:
+            free = low + size + high - (kernel - 1) * dilation - 1
+            count = -(-free // stride) + 1
+            if (count - 1) * stride >= low + size:
+                count -= 1  # it would start behind the input
+            more.append(max(high, high + (count - 1) * stride - free))
+        return self._replace(pads=(*(low for low, _ in self.padding(sizes)), *more), auto_pad="NOTSET")
+
+    def cuts(self, outputs: tuple[int, ...]) -> list[tuple[slice, ...]]:
+        """Return for each place of the window what of a padded input lies under it."""
+        parts = list(zip(outputs, self.strides, self.dilations, strict=True))
+        return [
+            tuple(
+                slice(at * dilation, at * dilation + (count - 1) * stride + 1, stride)
+                for at, (count, stride, dilation) in zip(place, parts, strict=True)
+            )
+            for place in np.ndindex(*self.kernel)
+        ]
+
     def outputs(self, padded: tuple[int, ...]) -> tuple[int, ...]:
         """Return the output's sizes for padded ones."""
         parts = zip(padded, self.kernel, self.strides, self.dilations, strict=True)
@@ -74,15 +98,21 @@ def frame_of(site: Site, kernel: tuple[int, ...]) -> Frame:
     return frame
 
 
+def padded(x: Array, frame: Frame, fill: Any) -> Array:
+    """Return ``x`` padded with ``fill``, in memory as it was."""
+    pairs = frame.padding(x.shape[2:])
+    if not any(low or high for low, high in pairs):
+        return x
+    sizes = tuple(low + size + high for (low, high), size in zip(pairs, x.shape[2:], strict=True))
+    wide = np.full_like(x, fill, shape=(*x.shape[:2], *sizes))
+    inside = [slice(low, low + size) for (low, _), size in zip(pairs, x.shape[2:], strict=True)]
+    wide[slice(None), slice(None), *inside] = x
+    return wide
+
+
 def windows(x: Array, frame: Frame, fill: Any) -> Array:
     """Return (N, C, *O, *K), a view of ``x`` padded with ``fill``."""
-    pairs = frame.padding(x.shape[2:])
-    if any(low or high for low, high in pairs):
-        padded = tuple(low + size + high for (low, high), size in zip(pairs, x.shape[2:], strict=True))
-        wide = np.full((*x.shape[:2], *padded), fill, x.dtype)
-        inside = [slice(low, low + size) for (low, _), size in zip(pairs, x.shape[2:], strict=True)]
-        wide[slice(None), slice(None), *inside] = x
-        x = wide
+    x = padded(x, frame, fill)
     frame.outputs(x.shape[2:])
     spans = tuple((kernel - 1) * dilation + 1 for kernel, dilation in zip(frame.kernel, frame.dilations, strict=True))
     axes: Any = tuple(range(2, x.ndim))
@@ -116,10 +146,9 @@ def _bound(site: Site, filters: Array, bias: Array | None, groups: int) -> Call:
     channels = filters.shape[1] * groups
     if groups == 1 and filters.ndim == 3 and frame.dilations == (1,):
         return AlongTime(filters, bias, frame)
-    if filters.shape[1] == 1 and groups == len(filters):
-        run = _each_channel(filters, bias, frame)
-    else:
-        run = _grouped(filters, bias, frame, groups)
+    if filters.shape[1] != 1 or groups != len(filters):
+        return Gathered(filters, bias, frame, groups)
+    run = _each_channel(filters, bias, frame)
 
     def checked(x: Array) -> Array:
         if x.ndim != filters.ndim or x.shape[1] != channels or x.dtype != filters.dtype:
@@ -178,47 +207,84 @@ def _each_channel(filters: Array, bias: Array | None, frame: Frame) -> Call:
     return run
 
 
-def _grouped(filters: Array, bias: Array | None, frame: Frame, groups: int) -> Call:
-    """Any number of axes and groups: what lies under each window is gathered into rows."""
-    each = len(filters) // groups
-    parts = [slice(group * each, (group + 1) * each) for group in range(groups)]
-    products = [linear(filters[part].reshape(each, -1), None if bias is None else bias[part]) for part in parts]
-    channels = filters.shape[1]
+class Gathered:
+    """Any number of axes and groups: what lies under each window is gathered into rows, channels last."""
 
-    def run(x: Array) -> Array:
-        view = windows(x, frame, 0)  # (N, C, *O, *K)
-        count = len(frame.kernel)
-        order = (0, *range(2, 2 + count), 1, *range(2 + count, 2 + 2 * count))
-        results = []
-        for group, product in enumerate(products):
-            rows = view[:, group * channels : (group + 1) * channels].transpose(order)
-            places = rows.shape[: 1 + count]
-            y = product(rows.reshape(-1, filters[0].size)).reshape(*places, each)
-            results.append(np.moveaxis(y, -1, 1))
-        return results[0] if groups == 1 else np.concatenate(results, 1)
+    def __init__(self, filters: Array, bias: Array | None, frame: Frame, groups: int) -> None:
+        self.shape, self.dtype, self.frame, self.groups = filters.shape, filters.dtype, frame, groups
+        each = len(filters) // groups
+        parts = [slice(group * each, (group + 1) * each) for group in range(groups)]
+        rows = np.moveaxis(filters, 1, -1).reshape(len(filters), -1)
+        self.products = [linear(rows[part], None if bias is None else bias[part]) for part in parts]
+        self.activation: Call | None = None
+        self.plain = {*frame.kernel, *frame.strides} == {1}
 
-    return run
+    def __call__(self, x: Array) -> Array:
+        """Return the convolution of (N, C, *P)."""
+        if x.ndim != len(self.shape) or x.shape[1] != self.shape[1] * self.groups or x.dtype != self.dtype:
+            raise _unfit(x, self.shape, self.dtype, self.groups)
+        wide = padded(x, self.frame, 0)
+        outputs = self.frame.outputs(wide.shape[2:])
+        wide = np.ascontiguousarray(np.moveaxis(wide, 1, -1))  # (N, *P, C)
+        rows = wide.reshape(-1, 1, x.shape[1]) if self.plain else self._gathered(wide, outputs)
+        width = self.shape[1]
+        if self.groups == 1:
+            y = self.products[0](rows.reshape(len(rows), -1))
+        else:
+            chosen = (rows[:, :, width * k : width * (k + 1)].reshape(len(rows), -1) for k in range(self.groups))
+            y = np.concatenate([product(part) for product, part in zip(self.products, chosen, strict=True)], 1)
+        if self.activation is not None:
+            y = self.activation(y)
+        return np.moveaxis(y.reshape(len(x), *outputs, self.shape[0]), -1, 1)
+
+    def _gathered(self, wide: Array, outputs: tuple[int, ...]) -> Array:
+        """Return (windows, places of the window, C)."""
+        cuts = self.frame.cuts(outputs)
+        rows = np.empty((len(wide), *outputs, len(cuts), wide.shape[-1]), wide.dtype)
+        for number, cut in enumerate(cuts):
+            rows[..., number, :] = wide[(slice(None), *cut)]
+        return rows.reshape(-1, *rows.shape[-2:])
+
+    def activated(self, name: str, alpha: float, beta: float) -> Gathered | None:
+        """Return the same with an activation of the engine's behind it, or None where that rounds twice."""
+        if self.dtype.char not in "fd":
+            return None
+        other = copy(self)
+        other.activation = partial(_core.activation, name, alpha, beta)
+        return other
 
 
 def pooling(site: Site) -> Call:
     """Bind MaxPool, AveragePool or LpPool; rarer options are left to the package onnx."""
     name, kernel = site.node.op_type, site.attribute("kernel_shape")
-    rare = site.attribute("ceil_mode") or site.node.wants(1)
-    if rare:
+    up, whole = bool(site.attribute("ceil_mode")), bool(site.attribute("count_include_pad"))
+    if site.node.wants(1) or (up and (whole or site.attribute("auto_pad") != "NOTSET")):
         return fallback(site)
-    frame = frame_of(site, kernel)
-    axes = tuple(range(-len(kernel), 0))
+    fixed = frame_of(site, kernel)
+
+    def framed(x: Array) -> Frame:
+        return fixed.rounded_up(x.shape[2:]) if up else fixed
+
     if name == "MaxPool":
-        return lambda x: (np.max(windows(x, frame, _least(x.dtype)), axes),)
-    if site.attribute("count_include_pad"):
-        return lambda x: (np.mean(windows(x, frame, 0), axes, dtype=x.dtype),)
+        return lambda x: (_folded(np.maximum, x, framed(x), _least(x.dtype)),)
+    if whole:
+        return lambda x: (_folded(np.add, x, fixed, 0) / x.dtype.type(np.prod(kernel)),)
 
     def average(x: Array) -> tuple[Array]:
-        total = np.sum(windows(x, frame, 0), axes)
-        inside = np.sum(windows(np.ones((1, 1, *x.shape[2:]), x.dtype), frame, 0), axes)
-        return (total / inside,)
+        inside = _folded(np.add, np.ones((1, 1, *x.shape[2:]), x.dtype), framed(x), 0)
+        return (_folded(np.add, x, framed(x), 0) / inside,)
 
     return average
+
+
+def _folded(function: Any, x: Array, frame: Frame, fill: Any) -> Array:
+    """Return what lies under each window, folded to one number by a function of two."""
+    wide = padded(x, frame, fill)
+    first, *others = frame.cuts(frame.outputs(wide.shape[2:]))
+    y = wide[(slice(None), slice(None), *first)].copy(order="K")
+    for cut in others:
+        function(y, wide[(slice(None), slice(None), *cut)], out=y)
+    return y
 
 
 def _least(dtype: np.dtype[Any]) -> Any:
