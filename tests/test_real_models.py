@@ -101,3 +101,12 @@ def test_every_file_of_silero_vad_gives_what_onnx_runtime_gives(example):
                 ours, theirs = model.run(None, feeds), session.run(None, feeds)
                 for a, b in zip(ours, theirs, strict=True):
                     np.testing.assert_allclose(a, b, rtol=0, atol=1e-5, err_msg=f"{file.name}, {rate} Hz, {turn}")
+
+
+def test_a_package_of_onnx_graphs_romanizes_every_name_as_onnx_runtime_does(example):
+    """Five spellings each of 400 names, by the package's own search; scores within 2e-5."""
+    pytest.importorskip("onnxruntime")
+    figures = report_of(example("name_romanizer").compare, count=200, turns=1)
+    assert figures["names"] == 400
+    assert figures["different"] == 0
+    assert 0 < figures["score"] <= 2e-5

@@ -16,6 +16,7 @@ from pathlib import Path
 
 # Of each package, the version that the figures in docs/real-models.md are of.
 VERSIONS = {
+    "arabic-name-romanizer": "0.2.0",
     "g2p-en": "2.1.0",
     "silero-vad": "6.2.3",
     "textgenrnn": "2.0.0",
