@@ -39,7 +39,7 @@ struct Frame {
   const int64_t* indices;  // instead of x: integers, strides as those of x
   const int64_t* lengths;  // [B], null: all; counted from the first step of the sequence
   long before;             // steps of the sequence before this call
-  bool backwards;          // the first step goes through its weights from their end: the step before did not
+  long backwards;          // 1: the first step goes through its weights from their end: the step before did not
 
   bool counts(long step, long row) const { return !lengths || before + step < lengths[row]; }
 };

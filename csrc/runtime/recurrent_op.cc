@@ -14,12 +14,6 @@ class Layer {
 
   void run() {
     const bool one_row = f_.rows == 1 && op_.row.panels > 0;
-    if (one_row && f_.steps == 1 && op_.direct && !f_.lengths) {
-      row_step(0, false);
-      if (!op_.sequences)
-        copy(state(op_.h, op_.padded_recurrent, f_.row0), op_.padded_recurrent, op_.output(f_, 0, f_.row0));
-      return;
-    }
     for (long first = 0; first < f_.steps; first += f_.window) {
       const long last = first + f_.window < f_.steps ? first + f_.window : f_.steps;
       const bool together = f_.rows == 1 && last - first > 1 && !op_.c.layer_norm;
@@ -276,11 +270,29 @@ class Layer {
   const Geometry& g_;
 };
 
+// One step of one row, what most streams are, by the shortest way.
+template <class T>
+void step_directly(const RecurrentOp<T>& op, const Frame<T>& f) {
+  RowStep<T> s = op.row;
+  T* const h = f.states + f.batch * op.h + f.row0 * op.padded_recurrent;
+  s.x = op.input(f, 0, f.row0);
+  s.h_prev = s.h_own = s.kept = h;
+  s.h = op.output(f, 0, f.row0);
+  if (op.c.cell == kLstm) s.c_prev = s.c = f.states + f.batch * op.c_state + f.row0 * op.g.padded();
+  s.backwards = f.backwards;
+  op.k->cells[op.c.cell].one_row(s);
+}
+
 }  // namespace
 
 template <class T>
 void run_recurrent(const Op<T>& op, const Frame<T>& frame) {
-  Layer<T>(static_cast<const RecurrentOp<T>&>(op), frame).run();
+  const auto& recurrent = static_cast<const RecurrentOp<T>&>(op);
+  if (recurrent.direct && frame.rows == 1 && frame.steps == 1 && !frame.lengths) {
+    step_directly(recurrent, frame);
+  } else {
+    Layer<T>(recurrent, frame).run();
+  }
 }
 
 template void run_recurrent(const Op<float>&, const Frame<float>&);

@@ -35,10 +35,10 @@ void run_ops(const Program<T>& p, long first, long last, const Frame<T>& f) {
 // The results of a step: outputs, in the series or the caller's x.
 template <class T>
 void write(const Program<T>& p, const Frame<T>& f, long step, T* y, long y_row) {
-  Op<T> reader;
-  reader.in = p.result, reader.in_width = p.outputs;
-  const T* from = reader.input(f, step, f.row0);
-  const long row = reader.in_row(f);
+  const bool given = p.result == kInput;
+  const long row = given ? f.x_row : padded_width<T>(p.outputs);
+  const T* from = given ? f.x + step * f.x_step + f.row0 * row
+                        : f.series + f.batch * f.laid * p.result + (step * f.batch + f.row0) * row;
   for (T *to = y + f.row0 * y_row, *const end = to + f.rows * y_row; to < end; to += y_row, from += row)
     for (long j = 0; j < p.outputs; ++j) to[j] = from[j];
 }
