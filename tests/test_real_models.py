@@ -110,3 +110,12 @@ def test_a_package_of_onnx_graphs_romanizes_every_name_as_onnx_runtime_does(exam
     assert figures["names"] == 400
     assert figures["different"] == 0
     assert 0 < figures["score"] <= 2e-5
+
+
+def test_arabic_morph_segmenter_labels_every_word_as_its_own_code_does(example):
+    """Exactly: 600 words of a dictionary, with all three labels among them."""
+    pytest.importorskip("torch")
+    figures = report_of(example("arabic_morph").compare, count=600, turns=1)
+    assert figures["words"] == 600
+    assert figures["different"] == 0
+    assert figures["parts"] == 3

@@ -16,8 +16,10 @@ from pathlib import Path
 
 # Of each package, the version that the figures in docs/real-models.md are of.
 VERSIONS = {
+    "arabic-morph-segmenter": "0.1.0",
     "arabic-name-romanizer": "0.2.0",
     "g2p-en": "2.1.0",
+    "pytorch-crf": "0.7.2",
     "silero-vad": "6.2.3",
     "textgenrnn": "2.0.0",
 }
