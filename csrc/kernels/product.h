@@ -20,6 +20,9 @@ constexpr int tile_rows(int vectors) {
                                                   : 12);
 }
 
+// Accumulators beside which the registers do not hold the broadcasts of all rows at once.
+constexpr int kFullTile = kVectorRegisters == 32 ? 20 : 10;
+
 // The rows of A, one pointer each, for M rows and P panels of V vectors (M > 1: P = 1).
 template <class T, int M, int V, int P>
 RECURRA_INLINE void multiply_tile(const Product<T>& p, long row, long panel, long first_vector, long b_row) {
@@ -41,9 +44,11 @@ RECURRA_INLINE void multiply_tile(const Product<T>& p, long row, long panel, lon
         w[v] = load(b + (v / V) * p.b_panel + (v % V) * kLanes<T>);
         if (M > 1) RECURRA_IN_REGISTER(w[v]);  // folded into every fma they would be read M times
       }
+      const T* at = a;
 #pragma GCC unroll 16
       for (int m = 0; m < M; ++m) {
-        const Vec<T> x = broadcast(a[m * p.a_row]);
+        if (m > 0 && M * P * V >= kFullTile) RECURRA_AFTER(at, s[m - 1][0]);
+        const Vec<T> x = broadcast(at[m * p.a_row]);
 #pragma GCC unroll 16
         for (int v = 0; v < P * V; ++v) s[m][v] = fma(x, w[v], s[m][v]);
       }
@@ -156,9 +161,11 @@ RECURRA_INLINE void reduce_tile(const Reduction<T>& p, long column, long first_v
         w[v] = load(b + v * kLanes<T>);
         if (M > 1) RECURRA_IN_REGISTER(w[v]);
       }
+      const T* at = a;
 #pragma GCC unroll 16
       for (int m = 0; m < M; ++m) {
-        const Vec<T> x = broadcast(a[m]);
+        if (m > 0 && M * V >= kFullTile) RECURRA_AFTER(at, s[m - 1][0]);
+        const Vec<T> x = broadcast(at[m]);
 #pragma GCC unroll 16
         for (int v = 0; v < V; ++v) s[m][v] = fma(x, w[v], s[m][v]);
       }

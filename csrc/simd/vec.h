@@ -14,11 +14,14 @@
 
 #define RECURRA_INLINE static inline __attribute__((always_inline))
 
-// Makes the compiler hold x in a register here instead of reading it from memory at every use.
+// IN_REGISTER makes the compiler hold x in a register here instead of reading it from memory at every use. AFTER makes
+// it read from `pointer` only once x is there: what is read early takes a register from what is needed.
 #if defined(__x86_64__)
 #define RECURRA_IN_REGISTER(x) __asm__("" : "+v"(x))
+#define RECURRA_AFTER(pointer, x) __asm__("" : "+r"(pointer) : "v"(x))
 #else
 #define RECURRA_IN_REGISTER(x) __asm__("" : "+w"(x))
+#define RECURRA_AFTER(pointer, x) __asm__("" : "+r"(pointer) : "w"(x))
 #endif
 
 namespace recurra {
