@@ -70,6 +70,7 @@ recurra_objects(recurra_nn
   csrc/nn/pack.cc
   csrc/nn/plan.cc
   csrc/nn/probe.cc
+  csrc/nn/products.cc
   csrc/nn/random.cc
   csrc/nn/stack.cc
   csrc/nn/stack_backward.cc

@@ -10,6 +10,7 @@ function(recurra_runtime_part name)
 endfunction()
 recurra_runtime_part(recurra_runtime_objects
   csrc/kernels/inference_rows.cc
+  csrc/runtime/attention_op.cc
   csrc/runtime/build_graph.cc
   csrc/runtime/build_joins.cc
   csrc/runtime/build_layers.cc

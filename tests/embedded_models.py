@@ -25,6 +25,7 @@ MODELS = {
     "double": (lambda: [layers.LSTM(9, return_sequences=True, dtype="float64"), layers.Dense(2, dtype="float64")], 3),
     "skip": (lambda: [residual(5, layers.GRU(7, return_sequences=True)), layers.Dense(2)], 5),
     "siamese": (lambda: siamese(4, layers.LSTM(5)), 4),
+    "attention": (lambda: [attending(4, layers.Attention(True, "concat"), layers.Attention()), layers.GRU(3)], 4),
     "encoder": (lambda: encoder_decoder(3, 6), 3),
     "words": (lambda: [layers.Embedding(11, 6), layers.GRU(8, return_sequences=True), layers.Dense(11)], None),
 }  # fmt: skip
@@ -42,6 +43,14 @@ def siamese(width: int, layer: layers.Layer) -> recurra.Model:
     return recurra.Model(x, layers.Concatenate()([layer(x), layer(layers.Dense(width, "tanh")(x))]))
 
 
+def attending(width: int, *attentions: layers.Layer) -> recurra.Model:
+    """A graph of layers of attention, each of a series to itself."""
+    x = y = recurra.Input((None, width))
+    for layer in attentions:
+        y = layers.Add()([x, layer([y, layers.Dense(width)(y)])])
+    return recurra.Model(x, y)
+
+
 def encoder_decoder(width: int, units: int) -> recurra.Model:
     """A graph in which final states start another layer."""
     x = recurra.Input((None, width))
@@ -49,7 +58,7 @@ def encoder_decoder(width: int, units: int) -> recurra.Model:
     return recurra.Model(x, layers.LSTM(units, return_sequences=True)(x, initial_state=[h, c]))
 
 
-WHOLE = ("both_ways", "encoder")  # those that cannot step
+WHOLE = ("both_ways", "attention", "encoder")  # those that cannot step
 
 
 def inputs_of(name: str) -> np.ndarray:

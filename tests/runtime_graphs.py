@@ -136,8 +136,26 @@ def vector_with_every_step(x):
     return recurra.Dense(3)(recurra.Add()([recurra.LSTM(4)(x), recurra.Dense(4)(x)]))
 
 
+def attended(x, layer):
+    """Attention with keys of their own, and of a series to itself."""
+    h = recurra.GRU(6, return_sequences=True)(x)
+    looked = layer([recurra.Dense(6)(x), recurra.Dense(3)(x), h])
+    return recurra.Concatenate()([looked, layer([h, recurra.Dense(6)(h)])])
+
+
+ATTENTION = {
+    "dot attention": lambda x: attended(x, recurra.Attention()),
+    "scaled attention": lambda x: attended(x, recurra.Attention(use_scale=True)),
+    "concat attention": lambda x: attended(x, recurra.Attention(score_mode="concat")),
+    "scaled concat attention": lambda x: attended(x, recurra.Attention(True, "concat")),
+    "additive attention": lambda x: attended(x, recurra.AdditiveAttention()),
+    "additive attention without scale": lambda x: attended(x, recurra.AdditiveAttention(use_scale=False)),
+    "attention to the input": lambda x: recurra.Attention()([x, x, recurra.Dense(FEATURES)(x)]),
+    "attention of one feature": lambda x: recurra.AdditiveAttention()([recurra.Dense(1)(x), recurra.Dense(1)(x)]),
+}
+
 # Graphs that need whole sequences.
-WHOLE = {
+WHOLE = ATTENTION | {
     function.__name__: function
     for function in (
         *(encoder_decoder, projected_start, bidirectional_states, shared_both_ways, stack_started),
@@ -163,7 +181,7 @@ def random_graph(rng):
     for _ in range(rng.integers(2, 9)):
         read = series[rng.integers(len(series))]
         if rng.random() < 0.4 and len(series) > 1:
-            series.append(_joined(rng, series))
+            series.append(_joined(rng, series) if rng.random() < 0.85 else _attended(rng, series))
         elif rng.random() < 0.25 and read.shape[-1] in layers:
             series.append(layers[read.shape[-1]](read))
         else:
@@ -199,6 +217,13 @@ def _joined(rng, series):
         width = parts[0].shape[-1]
         parts = [part if part.shape[-1] in (1, width) else recurra.Dense(width)(part) for part in parts]
     return getattr(recurra, join)()(parts)
+
+
+def _attended(rng, series):
+    query, value = (series[rng.integers(len(series))] for _ in range(2))
+    modes = [recurra.AdditiveAttention, recurra.Attention, lambda: recurra.Attention(True, "concat")]
+    keys = recurra.Dense(query.shape[-1])(value)
+    return modes[rng.integers(3)]()([query, value, keys])
 
 
 def _started(rng, x, series):

@@ -80,7 +80,7 @@ WHOLE = {
 
 # Layers of recurra.layers.LAYERS that the runtime refuses, with arguments where they need some.
 REFUSED = {
-    *("Attention", "AdditiveAttention", "CellRNN", "CRF", "AveragePooling1D", "Cropping1D", "Dot", "Flatten"),
+    *("CellRNN", "CRF", "AveragePooling1D", "Cropping1D", "Dot", "Flatten"),
     *("GlobalAveragePooling1D", "GlobalMaxPooling1D", "MaxPooling1D", "Permute", "RepeatVector", "Reshape"),
     *("UpSampling1D", "ZeroPadding1D"),
 }

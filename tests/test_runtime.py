@@ -127,7 +127,7 @@ def test_rows_are_reset_alone_and_states_are_replaced(tmp_path):
 
 def test_every_layer_is_served_or_refused_by_name(tmp_path):
     made = {type(part()).__name__ for part in (models.STREAMING | models.WHOLE).values()}
-    served = made | set(graphs.JOINS) | {"LSTM", "GRU", "RNN", "Embedding", "Masking"}
+    served = made | {*graphs.JOINS, "Attention", "AdditiveAttention"} | {"LSTM", "GRU", "RNN", "Embedding", "Masking"}
     assert served - {"Sequential"} | models.REFUSED == set(layers.LAYERS)
     for make in (recurra.GlobalAveragePooling1D, lambda: recurra.Conv1D(3, 2, padding="same")):
         model = recurra.Sequential([recurra.Dense(4), make()])

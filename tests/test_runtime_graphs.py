@@ -54,7 +54,6 @@ def test_several_inputs_or_outputs_are_refused_by_name(tmp_path):
 def test_layers_that_graphs_cannot_run_are_refused_by_name(tmp_path):
     x = recurra.Input((4, 3))
     for y, message in (
-        (recurra.Attention(name="look")([x, x]), "layer 'look': .* got Attention"),
         (recurra.Dot((1, 1), name="dot")([x, x]), "layer 'dot': .* got Dot"),
         (recurra.Concatenate(axis=1, name="long")([x, x]), "layer 'long': .* a Concatenate along another axis"),
         (recurra.GlobalMaxPooling1D(name="pool")(x), "layer 'pool': .* got GlobalMaxPooling1D"),
@@ -121,6 +120,21 @@ def test_threads_share_the_rows_of_a_graph_and_change_no_bit(name, tmp_path):
     alone = Model(path)(x, lengths)
     for threads in (2, 3):
         np.testing.assert_array_equal(Model(path, threads=threads)(x, lengths), alone)
+
+
+@pytest.mark.parametrize("name", graphs.ATTENTION)
+def test_attention_over_long_sequences_gives_the_same_bits(name, tmp_path):
+    """More queries than a block holds, and lengths within one and behind it."""
+    rng = np.random.default_rng(8)
+    model = models.fill(graphs.draw(graphs.ATTENTION[name]), rng)
+    path, x = saved(tmp_path, model), models.inputs(rng, graphs.FEATURES, 6, 41)
+    x[2, 20:] = np.nan
+    lengths = np.array([41, 40, 20, 16, 1, 0])
+    wanted = model(x, lengths=lengths)
+    assert np.isfinite(wanted[0]).all()
+    for threads in (1, 3):
+        np.testing.assert_array_equal(Model(path, threads=threads)(x, lengths), wanted)
+    np.testing.assert_array_equal(Model(path)(x[:1]), model(x[:1]))
 
 
 def test_weights_of_a_shared_layer_are_held_once(tmp_path):

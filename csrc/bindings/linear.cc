@@ -6,6 +6,7 @@
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "nn/linear.h"
+#include "nn/products.h"
 
 namespace recurra {
 namespace {
@@ -53,6 +54,20 @@ py::object linear_backward_typed(const py::object& weight, const py::object& x, 
   }
   run_without_gil([&](const Poll& poll) { return linear_backward(a, poll); });
   return dx;
+}
+
+// a (N, rows, depth) times b, (N, depth, columns) or, transposed, (N, columns, depth), sample by sample.
+template <class T>
+py::object products_typed(const py::object& a, const py::object& b, bool transposed) {
+  const auto left = input<T>("a", a, {-1, -1, -1});
+  const py::ssize_t batch = left.shape(0), depth = left.shape(2);
+  const auto right = input<T>("b", b, transposed ? Shape{batch, -1, depth} : Shape{batch, depth, -1});
+  Products<T> p{batch,       left.shape(1), depth,      right.shape(transposed ? 1 : 2),
+                left.data(), right.data(),  transposed, nullptr};
+  py::array_t<T> c({p.batch, p.rows, p.columns});
+  p.c = c.mutable_data();
+  if (c.size() > 0) run_without_gil([&](const Poll& poll) { return products(p, poll); });
+  return std::move(c);
 }
 
 using AnyLinear = std::variant<std::unique_ptr<PackedLinear<float>>, std::unique_ptr<PackedLinear<double>>>;
@@ -121,6 +136,12 @@ void bind_linear(py::module_& m) {
                         [&](auto zero) -> py::object { return linear_typed<decltype(zero)>(weight, bias, x); });
       },
       py::arg("weight"), py::arg("bias").none(true), py::arg("x"));
+  m.def(
+      "products",
+      [](const py::object& a, const py::object& b, bool transposed) -> py::object {
+        return by_dtype("a", a, [&](auto zero) { return products_typed<decltype(zero)>(a, b, transposed); });
+      },
+      py::arg("a"), py::arg("b"), py::arg("transposed") = false);
   m.def(
       "linear_backward",
       [](const py::object& weight, const py::object& x, const py::object& dy, const py::object& dweight,

@@ -80,19 +80,26 @@ void fill_dots(T* data, const T* weight, long depth, long outputs, long lanes) {
 }
 
 // Column c of the product is column c of `weight` ([*, columns]); depth index k is row source(k), or zero where
-// source(k) < 0.
+// source(k) < 0. Four vectors make a panel.
+template <class T, class Source>
+void fill_columns(T* data, const T* weight, long columns, long depth, long lanes, const Source& source) {
+  each_panel(data, depth, padded_to(columns, lanes) / lanes, 4, lanes,
+             [&](T* panel, long stride, long first, long width) {
+               const long real = std::max(0l, std::min(width, columns - first));
+               for (long k = 0; k < depth; ++k, panel += stride) {
+                 const long row = source(k);
+                 const long copied = row < 0 ? 0 : real;
+                 if (copied)
+                   std::memcpy(panel, weight + row * columns + first, static_cast<std::size_t>(copied) * sizeof(T));
+                 std::fill(panel + copied, panel + width, T(0));
+               }
+             });
+}
+
 template <class T, class Source>
 PackedMatrix<T> pack_columns(const T* weight, long columns, long depth, long lanes, const Source& source) {
   PackedMatrix<T> m = empty_matrix<T>(depth, padded_to(columns, lanes) / lanes, 4, lanes);
-  each_panel(m, [&](T* panel, long stride, long first, long width) {
-    const long real = std::max(0l, std::min(width, columns - first));
-    for (long k = 0; k < depth; ++k, panel += stride) {
-      const long row = source(k);
-      const long copied = row < 0 ? 0 : real;
-      if (copied) std::memcpy(panel, weight + row * columns + first, static_cast<std::size_t>(copied) * sizeof(T));
-      std::fill(panel + copied, panel + width, T(0));
-    }
-  });
+  fill_columns(m.data.data(), weight, columns, depth, lanes, source);
   return m;
 }
 

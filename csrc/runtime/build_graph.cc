@@ -25,7 +25,7 @@ struct Member {
   long inputs = 0, input_count = 0;    // where they lie in the graph's `kept`: those of the first call, as it read them
   long outputs = 0, output_count = 0;  // and what it gave
 
-  // A layer that joins series is cheaper built anew than given copies of its inputs.
+  // A layer that joins series, with few weights or none, is cheaper built anew than given copies of its inputs.
   bool repeats() const {
     const Json name = description["class_name"];
     return uses > 1 && (name.says("Functional") || !joins(name));
@@ -170,7 +170,7 @@ class Graph {
   bool build(Member& member) {
     char name[kMostName];
     if (!layer_name(l_, member.description, prefix_, name)) return false;
-    if (member.from.parameters < member.to.parameters)
+    if (member.repeats() && member.from.parameters < member.to.parameters)
       return l_.refuse(RECURRA_UNSUPPORTED, "layer '%s': expected calls on inputs of the same sizes, got others", name);
     const bool needed = plan_.needs_steps;
     const long given = plan_.given.count();
@@ -182,7 +182,10 @@ class Graph {
     for (long i = 1; i < inputs_.count(); ++i)
       if (!l_.add(plan_.more, inputs_[i])) return false;
     plan_.here = inputs_[0];
-    if (!b_.add_layer(member.description, name)) return false;
+    l_.again = member.uses > 1 && !member.repeats();
+    const bool added = b_.add_layer(member.description, name);
+    l_.again = false;
+    if (!added) return false;
     if (plan_.more.count() > 0) return damaged("layers that read all their inputs", member.description["class_name"]);
     member.to = mark();
     member.needs_steps = plan_.needs_steps;

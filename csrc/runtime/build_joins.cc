@@ -67,6 +67,39 @@ bool Builder<T>::add_join(const Settings& s, Merging merging) {
   return loading.good() && add_merge(s, merging, parts.data(), parts.count());
 }
 
+// Reads queries, values and perhaps keys, as recurra/layers/attention.py does.
+template <class T>
+bool Builder<T>::add_attention(const Settings& s, const char* prefix, bool additive) {
+  constexpr const char* kModes[] = {"dot", "concat", nullptr};
+  const long count = 1 + plan.more.count();
+  if (count < 2 || count > 3) return s.damaged("inputs", "two or three inputs");
+  const Series query = plan.here, value = plan.more[0], key = plan.more[count - 2];
+  plan.more.cut(0);
+  plan.needs_steps = plan.whole = true;
+  const bool fit = query.steps && value.steps && key.steps && query.width == key.width && !plan.flat;
+  if (!fit) return s.damaged("inputs", "inputs that fit each other");
+  const bool concat = additive || s.choice("score_mode", kModes) == 1, scaled = s.flag("use_scale", additive);
+  const T* const scale = scaled ? loading.weight<T>(prefix, "scale", additive ? query.width : 0) : nullptr;
+  const T* const weight = concat && !additive ? loading.weight<T>(prefix, "concat_score_weight", 0) : nullptr;
+  if (!loading.good()) return false;
+  auto* const op = add<AttentionOp<T>>(run_attention<T>, value.width);
+  if (!op) return false;
+  plan.number_readers += (value.place == kInput) + (count > 2 && key.place == kInput);
+  op->value = Part{value.place, value.width, true}, op->key = Part{key.place, key.width, true};
+  op->concat = concat, op->scaled = scaled && !additive;
+  if (op->scaled) op->scale = *scale;
+  if (weight) op->weight = *weight;
+  if (concat) {  // the sum over the features, weighted by an additive layer's scale
+    T* const sums = loading.take<T>(query.width);
+    for (long i = 0; sums && i < query.width; ++i) sums[i] = additive && scale ? scale[i] : T(1);
+    op->sums = pack_dense(sums, query.width, 1), op->zero = pad(nullptr, 0, kLine<T>);
+  }
+  const long step = attention_step_numbers<T>(query.width, value.width), fixed = attention_numbers<T>(query.width);
+  if (step > plan.area_step_numbers) plan.area_step_numbers = step;
+  if (fixed > plan.area_numbers) plan.area_numbers = fixed;
+  return loading.good();
+}
+
 template <class T>
 StartOp<T>* Builder<T>::add_start(const Series* states, long count) {
   auto* const op = loading.make<StartOp<T>>();
@@ -92,6 +125,7 @@ bool Builder<T>::finish_start(StartOp<T>* op, long first_state, const char* laye
 }
 
 #define RECURRA_INSTANTIATE(T)                                                        \
+  template bool Builder<T>::add_attention(const Settings&, const char*, bool);        \
   template long Builder<T>::add_state(const char*, long, long, const T*);             \
   template bool Builder<T>::settle(Series*);                                          \
   template bool Builder<T>::add_merge(const Settings&, Merging, const Series*, long); \

@@ -207,7 +207,7 @@ constexpr JoinName kJoins[] = {
 bool joins(Json class_name) {
   for (const JoinName& join : kJoins)
     if (class_name.says(join.name)) return true;
-  return class_name.says("Functional");
+  return class_name.says("Functional") || class_name.says("Attention") || class_name.says("AdditiveAttention");
 }
 
 template <class T>
@@ -229,6 +229,8 @@ bool Builder<T>::add_named(const Settings& s, const char* name, const char* pref
   if (is("Normalization")) return add_statistics(s, prefix);
   if (is("ReLU")) return add_relu(s);
   if (is("Masking")) return add_masking(s);
+  if (is("Attention")) return add_attention(s, prefix, false);
+  if (is("AdditiveAttention")) return add_attention(s, prefix, true);
   if (is("RecurrentStack")) return add_stack(s, prefix);
   if (is("Softmax"))
     return s.last_axis("axis", plan.axes(plan.here)) ? activate({}, true)

@@ -1,6 +1,7 @@
 // Layers into operations.
 #pragma once
 #include "nn/packed_matrix.h"
+#include "runtime/attention_op.h"
 #include "runtime/join_ops.h"
 #include "runtime/layer_ops.h"
 #include "runtime/plan.h"
@@ -105,6 +106,7 @@ class Builder {
   bool add_relu(const Settings& s);
   bool add_masking(const Settings& s);
   bool add_join(const Settings& s, Merging merging);
+  bool add_attention(const Settings& s, const char* prefix, bool additive);
   bool add_named(const Settings& s, const char* class_name, const char* prefix);
   bool add_chain(Json config, const char* prefix);
 };

@@ -11,13 +11,6 @@ void copy(const T* from, long count, T* to) {
   std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
 }
 
-template <class T>
-const T* rows_of(const Part& part, const Frame<T>& frame, long step, long row) {
-  Op<T> reader;
-  reader.in = part.place, reader.in_width = part.width;
-  return reader.input(frame, part.steps ? step : 0, row);
-}
-
 // y = f(y, x); an x of one number goes with all of y.
 template <class T, class F>
 void combine(const T* x, bool one, long width, T* y, const F& f) {
@@ -60,7 +53,7 @@ void run_merge(const Op<T>& op, const Frame<T>& frame) {
       long done = 0;
       for (long i = 0; i < own.count; ++i) {
         const Part& part = own.parts[i];
-        const T* x = rows_of(part, frame, step, row);
+        const T* x = part.read(frame, step, row);
         if (own.kind == Merging::kConcat) {
           copy(x, part.width, y + done);
           done += part.width;
@@ -93,7 +86,7 @@ void run_start(const Op<T>& op, const Frame<T>& frame) {
   for (long i = 0; i < own.count; ++i) {
     const Start& start = own.starts[i];
     for (long row = frame.row0; row < frame.row0 + frame.rows; ++row)
-      copy(rows_of(start.part, frame, 0, row), start.part.width,
+      copy(start.part.read(frame, 0, row), start.part.width,
            frame.states + frame.batch * start.state + row * start.row);
   }
 }

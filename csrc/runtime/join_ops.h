@@ -8,6 +8,13 @@ namespace recurra {
 struct Part {
   long place, width;  // kInput among the places
   bool steps;         // else it has one row, which goes with every step
+
+  template <class T>
+  const T* read(const Frame<T>& frame, long step, long row) const {
+    Op<T> reader;
+    reader.in = place, reader.in_width = width;
+    return reader.input(frame, steps ? step : 0, row);
+  }
 };
 
 // One series made of several: a bidirectional layer's two, the inputs of Add or Concatenate.

@@ -20,7 +20,8 @@ const Derived& as(const Op<T>& op) {
   return static_cast<const Derived&>(op);
 }
 
-// c [rows, c_row] = bias + a W.
+}  // namespace
+
 template <class T>
 void multiply(const InferenceKernels<T>& k, const Packed<T>& w, const T* bias, long outputs, long rows, const T* a,
               long a_row, T* c, long c_row) {
@@ -35,8 +36,6 @@ void multiply(const InferenceKernels<T>& k, const Packed<T>& w, const T* bias, l
   p.start = bias, p.start_row = 0, p.start_panel = p.c_panel;
   k.multiply(p);
 }
-
-}  // namespace
 
 template <class T>
 void run_dense(const Op<T>& op, const Frame<T>& frame) {
@@ -167,16 +166,18 @@ void run_conv(const Op<T>& op, const Frame<T>& frame) {
     }
 }
 
-#define RECURRA_INSTANTIATE(T)                                 \
-  template void run_dense(const Op<T>&, const Frame<T>&);      \
-  template void run_activation(const Op<T>&, const Frame<T>&); \
-  template void run_softmax(const Op<T>&, const Frame<T>&);    \
-  template void run_relu(const Op<T>&, const Frame<T>&);       \
-  template void run_embedding(const Op<T>&, const Frame<T>&);  \
-  template void run_affine(const Op<T>&, const Frame<T>&);     \
-  template void run_mask(const Op<T>&, const Frame<T>&);       \
-  template void run_silence(const Op<T>&, const Frame<T>&);    \
-  template void run_reverse(const Op<T>&, const Frame<T>&);    \
+#define RECURRA_INSTANTIATE(T)                                                                                   \
+  template void multiply(const InferenceKernels<T>&, const Packed<T>&, const T*, long, long, const T*, long, T*, \
+                         long);                                                                                  \
+  template void run_dense(const Op<T>&, const Frame<T>&);                                                        \
+  template void run_activation(const Op<T>&, const Frame<T>&);                                                   \
+  template void run_softmax(const Op<T>&, const Frame<T>&);                                                      \
+  template void run_relu(const Op<T>&, const Frame<T>&);                                                         \
+  template void run_embedding(const Op<T>&, const Frame<T>&);                                                    \
+  template void run_affine(const Op<T>&, const Frame<T>&);                                                       \
+  template void run_mask(const Op<T>&, const Frame<T>&);                                                         \
+  template void run_silence(const Op<T>&, const Frame<T>&);                                                      \
+  template void run_reverse(const Op<T>&, const Frame<T>&);                                                      \
   template void run_conv(const Op<T>&, const Frame<T>&);
 RECURRA_INSTANTIATE(float)
 RECURRA_INSTANTIATE(double)

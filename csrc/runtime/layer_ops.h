@@ -11,6 +11,10 @@ struct DenseOp : Op<T> {
   Packed<T> weights;
   const T* bias = nullptr;  // padded
 };
+// c [rows, c_row] = bias + a W, of `outputs` real numbers.
+template <class T>
+void multiply(const InferenceKernels<T>& k, const Packed<T>& w, const T* bias, long outputs, long rows, const T* a,
+              long a_row, T* c, long c_row);
 template <class T>
 void run_dense(const Op<T>& op, const Frame<T>& frame);
 

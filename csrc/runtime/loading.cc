@@ -51,7 +51,7 @@ const void* Loading::weight_bytes(const char* prefix, const char* name, const ch
     return nullptr;
   }
   const long shape[] = {rows, columns, depth};
-  int axes = 0, given = columns == 0 ? 1 : depth == 0 ? 2 : 3;
+  int axes = 0, given = rows == 0 ? 0 : columns == 0 ? 1 : depth == 0 ? 2 : 3;
   bool same = entry->dtype.says(dtype);
   for (JsonEntries lengths(entry->shape); lengths.next(); ++axes) {
     long length = -1;
@@ -59,7 +59,7 @@ const void* Loading::weight_bytes(const char* prefix, const char* name, const ch
     same = same && axes < given && length == shape[axes];
   }
   if (!same || axes != given) {
-    char expected[64];
+    char expected[64] = "";
     int at = 0;
     for (int axis = 0; axis < given; ++axis)
       at += std::snprintf(expected + at, sizeof expected - static_cast<std::size_t>(at), axis ? ", %ld" : "%ld",
@@ -70,12 +70,13 @@ const void* Loading::weight_bytes(const char* prefix, const char* name, const ch
            expected, kind, entry->dtype.begin(), width, entry->shape.begin());
     return nullptr;
   }
+  if (entry->used && again) return entry->data;
   if (entry->used) {
     refuse(RECURRA_BAD_FILE, "expected layers of different names, got '%s' twice", whole);
     return nullptr;
   }
   entry->used = true;
-  parameters += rows * (columns ? columns : 1) * (depth ? depth : 1);
+  parameters += (rows ? rows : 1) * (columns ? columns : 1) * (depth ? depth : 1);
   return entry->data;
 }
 

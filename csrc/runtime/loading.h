@@ -43,12 +43,13 @@ class Loading {
     return list.add(item) || refuse(RECURRA_NO_MEMORY, "expected memory for %ld items, got none", list.count() + 1);
   }
 
-  // The parameter `prefix`.`name` of the file, of this shape (0 ends it); null after a failure.
+  // The parameter `prefix`.`name` of the file, of this shape (0 ends it; no axis: one number); null after a failure.
   template <class T>
   const T* weight(const char* prefix, const char* name, long rows, long columns = 0, long depth = 0) {
     return static_cast<const T*>(weight_bytes(prefix, name, sizeof(T) == 4 ? "F32" : "F64", rows, columns, depth));
   }
   long parameters = 0;  // taken so far
+  bool again = false;   // a layer may take what it took before
 
  private:
   void* take_bytes(long count, std::size_t size);

@@ -161,6 +161,7 @@ class Loader {
     program->result = plan_.here.place, program->vocabulary = plan_.vocabulary;
     program->state_numbers = plan_.state_numbers, program->series_numbers = plan_.series_numbers;
     program->scratch_numbers = plan_.scratch_numbers, program->gates_numbers = plan_.gates_numbers;
+    program->area_numbers = plan_.area_numbers, program->area_step_numbers = plan_.area_step_numbers;
     return true;
   }
 

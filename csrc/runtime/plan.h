@@ -25,6 +25,7 @@ struct Plan {
   List<Series> given;  // what layers gave beside `here`: final states
   List<StateEntry> states;
   long series_numbers = 0, state_numbers = 0, scratch_numbers = 0, gates_numbers = 0;
+  long area_numbers = 0, area_step_numbers = 0;
   bool whole = false;        // some layer needs whole sequences
   bool needs_steps = false;  // some layer makes no sense without steps
 

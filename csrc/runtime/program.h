@@ -29,6 +29,8 @@ struct Frame {
   T* series;
   T* scratch;  // the thread's own: [rows, scratch numbers of the program]
   T* gates;    // likewise: [window, rows, gates numbers of the program]
+  T* area;     // of each row of the batch, area_row numbers: null but in a model that has attention
+  long area_row;
   long batch;  // B
   long laid;   // K'
   long window;
@@ -124,6 +126,7 @@ struct Program {
   long inputs, outputs;
   long result;  // offset of the series that holds y; kInput: x itself
   long state_numbers, series_numbers, scratch_numbers, gates_numbers;  // of one row, whole lines
+  long area_numbers, area_step_numbers;                                // likewise, the latter for each step
   long vocabulary;                                                     // x is integers below it; 0: x is numbers
 };
 

@@ -164,9 +164,11 @@ recurra_status run_whole(const recurra_model& model, long batch, long steps, con
   const Program<T>& p = model.program<T>();
   const long window = steps < kWindow ? steps : kWindow;
   size_t numbers, bytes;
-  const size_t row = static_cast<size_t>(p.state_numbers + p.scratch_numbers + window * p.gates_numbers);
+  const size_t row =
+      static_cast<size_t>(p.state_numbers + p.scratch_numbers + window * p.gates_numbers + p.area_numbers);
+  const size_t step = static_cast<size_t>(p.series_numbers + p.area_step_numbers);
   Block block(model.allocator);
-  if (__builtin_mul_overflow(static_cast<size_t>(p.series_numbers), static_cast<size_t>(steps), &numbers) ||
+  if (__builtin_mul_overflow(step, static_cast<size_t>(steps), &numbers) ||
       __builtin_add_overflow(numbers, row, &numbers) ||
       __builtin_mul_overflow(numbers, static_cast<size_t>(batch) * sizeof(T), &bytes) || !block.take(bytes))
     return fail(RECURRA_NO_MEMORY, "steps: expected memory for %ld steps of %ld rows, got none", steps, batch);
@@ -176,6 +178,8 @@ recurra_status run_whole(const recurra_model& model, long batch, long steps, con
   whole.scratch = whole.states + batch * p.state_numbers;
   whole.gates = whole.scratch + batch * p.scratch_numbers;
   whole.series = whole.gates + window * batch * p.gates_numbers;
+  whole.area = whole.series + batch * steps * p.series_numbers;
+  whole.area_row = p.area_numbers + steps * p.area_step_numbers;
   whole.batch = batch, whole.laid = steps, whole.window = window, whole.rows = batch, whole.steps = steps;
   whole.lengths = lengths;
   input.at(&whole, p.vocabulary > 0, 0);

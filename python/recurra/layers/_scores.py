@@ -34,7 +34,8 @@ def additive(query: Array, key: Array, scale: Array) -> tuple[Array, Callable[[A
             yield part, _core.activation("tanh", 0.0, 0.0, sums)
 
     for part, squashed in blocks():
-        scores[:, part] = squashed @ scale
+        sums = _core.linear(scale[None], None, squashed.reshape(-1, features))
+        scores[:, part] = sums.reshape(scores[:, part].shape)
 
     def backward(dscores: Array) -> tuple[Array, Array, Array]:
         dquery, dkey, dscale = np.empty_like(query), np.zeros_like(key), np.zeros_like(scale)

@@ -230,7 +230,7 @@ class Attention(Layer):
         weights = softmax(scores, seen)
         drop = self._dropped(training, seed)
         used = drop(weights)
-        y = used @ value
+        y = _core.products(used, value)
         silence(y, lengths[0])
 
         def pullback(dy: Array, *, need_dx: bool = True) -> list[Array] | None:
@@ -259,7 +259,7 @@ class Attention(Layer):
         views, gradients = self._views
         scale = views["scale"] if self.use_scale else self.dtype.type(1.0)
         if self.score_mode == "dot":
-            plain = query @ key.swapaxes(1, 2)
+            plain = _core.products(query, key, transposed=True)
 
             def dot_pullback(dscores: Array) -> tuple[Array, Array]:
                 if self.use_scale:
