@@ -39,7 +39,12 @@ void write(const Program<T>& p, const Frame<T>& f, long step, T* y, long y_row) 
   const long row = given ? f.x_row : padded_width<T>(p.outputs);
   const T* from = given ? f.x + step * f.x_step + f.row0 * row
                         : f.series + f.batch * f.laid * p.result + (step * f.batch + f.row0) * row;
-  for (T *to = y + f.row0 * y_row, *const end = to + f.rows * y_row; to < end; to += y_row, from += row)
+  T* to = y + f.row0 * y_row;
+  if (f.rows == 1 && p.outputs == 1) {  // what most streams give: no loop to set up
+    to[0] = from[0];
+    return;
+  }
+  for (const T* const end = to + f.rows * y_row; to < end; to += y_row, from += row)
     for (long j = 0; j < p.outputs; ++j) to[j] = from[j];
 }
 
