@@ -2,6 +2,7 @@
 // pages.
 #pragma once
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 namespace recurra {
@@ -16,6 +17,18 @@ void pool_give(void* memory, std::size_t capacity) noexcept;
 inline void prefetch(const void* memory, std::size_t bytes) {
   const char* line = static_cast<const char*>(memory);
   for (std::size_t i = 0; i < bytes; i += kAlignment) __builtin_prefetch(line + i);
+}
+
+// Copies a few elements inline: for rows so short that calling memcpy costs more than the copy.
+template <class T>
+inline void copy_short(const T* from, long count, T* to) {
+  constexpr long kStep = 16 / static_cast<long>(sizeof(T)), kShort = 16 * kStep;
+  if (count < kStep || count > kShort) {
+    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+    return;
+  }
+  for (long i = 0; i < count - kStep; i += kStep) std::memcpy(to + i, from + i, 16);
+  std::memcpy(to + count - kStep, from + count - kStep, 16);  // may overlap the one before
 }
 
 // Owns uninitialised room for `count` elements of T, 64-byte aligned, with one vector of slack behind the end.

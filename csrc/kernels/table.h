@@ -75,6 +75,7 @@ struct CellArrays {
                    // (backward)
   T* normal;       // LSTM with layer normalisation: normalised fresh cell state
   long fresh_row;  // of both
+  long tail;       // units of a tail (Geometry::tail); 0: whole unit vectors
   T* row_sums;     // backward: per-row sums for vector parameters [kinds][rows, units], kinds row_sums_kind apart
   long row_sums_row, row_sums_kind;
 };
@@ -140,13 +141,15 @@ struct CellOptions {
 enum CellKind { kRnn, kLstm, kGru, kGruBefore, kCellKinds };
 
 // One kind of cell: plain (default activations, no variant) in one pass, general in two stages with room between them
-// for a normalisation or a product. one_row, stage2 (forward) and stage1/stage2 (backward) are null where the cell has
-// none.
+// for a normalisation or a product. one_row, the tails, stage2 (forward) and stage1/stage2 (backward) are null where
+// the cell has none.
 template <class T>
 struct CellKernels {
   void (*forward)(const CellArrays<T>&);
   void (*backward)(const CellArrays<T>&);
   void (*one_row)(const RowStep<T>&);
+  void (*tail_forward)(const CellArrays<T>&);
+  void (*tail_backward)(const CellArrays<T>&);
   void (*forward_stage1)(const CellArrays<T>&, const CellOptions<T>&);
   void (*forward_stage2)(const CellArrays<T>&, const CellOptions<T>&);
   void (*backward_stage1)(const CellArrays<T>&, const CellOptions<T>&);

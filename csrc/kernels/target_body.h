@@ -3,6 +3,7 @@
 #pragma once
 #include "kernels/cells_general.h"
 #include "kernels/cells_plain.h"
+#include "kernels/cells_tail.h"
 #include "kernels/dots.h"
 #include "kernels/inference.h"
 #include "kernels/normalise.h"
@@ -26,19 +27,18 @@ Kernels<T> make_kernels() {
   k.dots = dots<T>;
   k.reduce = reduce<T>;
   k.sum_rows = sum_rows<T>;
-  k.cells[kRnn] = {rnn_forward<T>, rnn_backward<T>,         nullptr, rnn_general_forward<T>,
-                   nullptr,        rnn_general_backward<T>, nullptr};
-  k.cells[kLstm] = {lstm_forward<T>,        lstm_backward<T>,        step_one_row<T, LstmRow>, lstm_forward_stage1<T>,
-                    lstm_forward_stage2<T>, lstm_backward_stage1<T>, lstm_backward_stage2<T>};
-  k.cells[kGru] = {gru_forward<T>,          gru_backward<T>, step_one_row<T, GruRow>, gru_general_forward<T>, nullptr,
-                   gru_general_backward<T>, nullptr};
-  k.cells[kGruBefore] = {nullptr,
-                         nullptr,
-                         nullptr,
-                         gru_before_forward_stage1<T>,
-                         gru_before_forward_stage2<T>,
-                         gru_before_backward_stage1<T>,
-                         gru_before_backward_stage2<T>};
+  CellKernels<T>&rnn = k.cells[kRnn], &lstm = k.cells[kLstm], &gru = k.cells[kGru], &before = k.cells[kGruBefore];
+  rnn.forward = rnn_forward<T>, rnn.backward = rnn_backward<T>;
+  rnn.forward_stage1 = rnn_general_forward<T>, rnn.backward_stage1 = rnn_general_backward<T>;
+  lstm.forward = lstm_forward<T>, lstm.backward = lstm_backward<T>, lstm.one_row = step_one_row<T, LstmRow>;
+  lstm.tail_forward = tail<T, LstmTail, true>, lstm.tail_backward = tail<T, LstmTail, false>;
+  lstm.forward_stage1 = lstm_forward_stage1<T>, lstm.forward_stage2 = lstm_forward_stage2<T>;
+  lstm.backward_stage1 = lstm_backward_stage1<T>, lstm.backward_stage2 = lstm_backward_stage2<T>;
+  gru.forward = gru_forward<T>, gru.backward = gru_backward<T>, gru.one_row = step_one_row<T, GruRow>;
+  gru.tail_forward = tail<T, GruTail, true>, gru.tail_backward = tail<T, GruTail, false>;
+  gru.forward_stage1 = gru_general_forward<T>, gru.backward_stage1 = gru_general_backward<T>;
+  before.forward_stage1 = gru_before_forward_stage1<T>, before.forward_stage2 = gru_before_forward_stage2<T>;
+  before.backward_stage1 = gru_before_backward_stage1<T>, before.backward_stage2 = gru_before_backward_stage2<T>;
   k.normalise = normalise<T>;
   k.normalise_backward = normalise_backward<T>;
   k.multiply_adds = multiply_adds<T>;

@@ -13,13 +13,13 @@ namespace {
 
 // sum[j] = a[j * stride] + b[j]; a and b may be null: zero.
 template <class T>
-void add(const T* a, long stride, const T* b, long count, T* sum) {
+void add(const T* a, long stride, const T* b, long count, T* __restrict sum) {
   if (a && stride != 1 && count > 1) {
     for (long j = 0; j < count; ++j) sum[j] = a[j * stride] + (b ? b[j] : T(0));
   } else if (a && b) {
     for (long j = 0; j < count; ++j) sum[j] = a[j] + b[j];
   } else if (a || b) {
-    std::copy_n(a ? a : b, count, sum);
+    copy_short(a ? a : b, count, sum);
   } else {
     std::fill_n(sum, count, T(0));
   }
@@ -89,12 +89,24 @@ class Backward {
     Product<T> p{};
     p.rows = rows;
     p.vectors = std::min(panel1, matrix.vectors) - panel0, p.panel_vectors = 4;
-    p.blocks = g.row_major ? 1 : g.panels;
+    p.blocks = g.row_major ? 1 : g.whole();
     p.depth = g.row_major ? g.padded() : columns.slots() * g.lanes;
     p.a = a + part_.row0 * g.row(), p.a_row = g.row(), p.a_block = g.panel(d_.rows(step));
     p.b = matrix.data.data() + panel0 / 4 * matrix.panel_size(), p.b_panel = matrix.panel_size();
     p.c = c + part_.row0 * c_row + panel0 * g.lanes, p.c_row = c_row, p.c_panel = 4 * g.lanes;
     if (add) p.start = p.c, p.start_row = p.c_row, p.start_panel = p.c_panel;
+    k_.multiply(p);
+    if (g.tail)
+      add_tail(p, matrix, panel0, gate_at(g, d_.gates_at(step), d_.rows(step), g.whole(), part_.row0), g.tail_row());
+  }
+
+  // The tail's share of a product that summed over the gates of the whole unit vectors.
+  void add_tail(Product<T> p, const PackedMatrix<T>& matrix, long panel0, const T* gates, long gates_row) {
+    const Geometry& g = d_.g;
+    p.blocks = 1, p.depth = g.tail_row();
+    p.a = gates, p.a_row = gates_row;
+    p.b_panel = p.depth * 4 * g.lanes, p.b = matrix.tail.data() + panel0 / 4 * p.b_panel;
+    p.start = p.c, p.start_row = p.c_row, p.start_panel = p.c_panel;
     k_.multiply(p);
   }
 
@@ -122,8 +134,8 @@ class Backward {
                recurrent = d_.padded_recurrent;
     CellArrays<T> a{};
     a.rows = part_.rows(active), a.panels = panel1 - panel0;
-    a.gates = gate_at(d_.g, d_.gates_at(step), active, panel0, r), a.gates_row = d_.g.row(),
-    a.gates_panel = d_.g.panel(active);
+    a.gates = gate_at(d_.g, d_.gates_at(step), active, panel0, r), a.gates_row = d_.g.row(panel0),
+    a.gates_panel = d_.g.panel(active), a.tail = d_.g.tail;
     a.h_prev = d_.h_at(step) + r * recurrent + unit, a.h_prev_row = recurrent;
     a.dh = o_.dm.data() ? o_.dm.data() + r * padded + unit : o_.dh.data() + r * recurrent + unit;
     a.dh_row = o_.dm.data() ? padded : recurrent;
@@ -171,20 +183,27 @@ class Backward {
     for (long panel = part_.panel0; panel < part_.panel1; panel += together) {
       const long end = std::min(part_.panel1, panel + together);
       add_recurrent(step + 1, panel, end);
-      k_.cells[d_.config->cell].backward(cell_arrays(step, panel, end));
+      plain_cell(step, panel, end);
     }
+  }
+
+  void plain_cell(long step, long panel0, long panel1) {
+    const CellKernels<T>& cell = k_.cells[d_.config->cell];
+    const long whole = std::min(panel1, d_.g.whole());
+    if (panel0 < whole) cell.backward(cell_arrays(step, panel0, whole));
+    if (panel1 > whole) cell.tail_backward(cell_arrays(step, whole, panel1));
   }
 
   void general_step(long step) {
     const long rows = part_.rows(d_.rows(step));
     if (d_.zones_h()) split_zone(step, rows);
     if (d_.config->projection) unproject(step, rows);
-    const CellArrays<T> a = cell_arrays(step, 0, d_.g.panels);
-    const CellOptions<T> options = cell_options(d_, 0);
-    const CellKernels<T>& cell = k_.cells[d_.config->cell];
     if (d_.plain() && !d_.config->layer_norm) {
-      cell.backward(a);
+      plain_cell(step, 0, d_.g.panels);
     } else {
+      const CellArrays<T> a = cell_arrays(step, 0, d_.g.panels);
+      const CellOptions<T> options = cell_options(d_, 0);
+      const CellKernels<T>& cell = k_.cells[d_.config->cell];
       cell.backward_stage1(a, options);
       if (a.normal) normalise_cell(step, a);
       if (d_.config->cell == kGruBefore) {
@@ -303,13 +322,16 @@ class Backward {
     }
     Product<T> p{};
     p.rows = rows, p.vectors = matrix.vectors, p.panel_vectors = 4;
-    p.blocks = g.row_major ? 1 : g.panels;
+    p.blocks = g.row_major ? 1 : g.whole();
     p.depth = g.row_major ? g.padded() : columns.slots() * g.lanes;
     p.a = a + row0 * g.row(), p.a_row = over_time ? g.step(d_.steps->batch) : g.row(),
     p.a_block = g.panel(d_.rows(step));
     p.b = matrix.data.data(), p.b_panel = matrix.panel_size();
     p.c = out, p.c_row = padded, p.c_panel = 4 * g.lanes;
     k_.multiply(p);
+    if (g.tail)
+      add_tail(p, matrix, 0, gate_at(g, d_.gates_at(step), d_.rows(step), g.whole(), row0),
+               over_time ? g.step(d_.steps->batch) : g.tail_row());
   }
 
   void write_dx(long row, long step, T* dx) {
@@ -319,7 +341,7 @@ class Backward {
       const T* mask = d_.dropout_mask.data() + n * d_.input;
       for (long i = 0; i < d_.input; ++i) dx[i] *= mask[i];
     }
-    std::memcpy(to, dx, static_cast<std::size_t>(d_.input) * sizeof(T));
+    copy_short(dx, d_.input, to);
     if (!d_.sampling || d_.config->interlayer_dropout <= 0 || d_.layer == 0) return;
     dropout_row(dx, static_cast<int>(d_.input), d_.config->interlayer_dropout, d_.seed, kInterlayerDropout, d_.layer, 0,
                 time, n);

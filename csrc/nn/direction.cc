@@ -151,7 +151,7 @@ void prepare(Direction<T>& d) {
   d.heavy = step_flops(d) >= kHeavyStepFlops;
   const long step_rows = d.training ? d.steps->offset.back() : std::min(d.window, std::max(1l, d.steps->count)) * batch;
   const long state_rows = d.training ? d.steps->states() : 2 * batch;
-  d.gates = Buffer<T>(static_cast<std::size_t>(step_rows * g.panels * g.slots * g.lanes));
+  d.gates = Buffer<T>(static_cast<std::size_t>(g.step(step_rows)));
   d.h = Buffer<T>(static_cast<std::size_t>(state_rows * d.padded_recurrent));
   if (d.lstm()) d.c = Buffer<T>(static_cast<std::size_t>(state_rows * g.padded()));
   const bool dropped = d.sampling && (d.config->dropout > 0 || (d.config->interlayer_dropout > 0 && d.layer > 0));

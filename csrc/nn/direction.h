@@ -84,7 +84,7 @@ struct Direction {
   }
   long state_rows(long step) const { return training ? steps->state(step) : (step & 1) * steps->batch; }
 
-  T* gates_at(long step) { return gates.data() + step_rows(step) * g.panels * g.slots * g.lanes; }
+  T* gates_at(long step) { return gates.data() + g.step(step_rows(step)); }
   T* h_at(long step) { return h.data() + state_rows(step) * padded_recurrent; }
   T* c_at(long step) { return c.data() + state_rows(step) * g.padded(); }
   T* masked_h_at(long step) { return masked_h.data() + state_rows(step) * padded_recurrent; }

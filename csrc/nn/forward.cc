@@ -89,7 +89,7 @@ class Forward {
         const T* from = d_.x.data + n * d_.x.row + time * d_.x.step;
         T* to = const_cast<T*>(d_.x_at(step)) + row * d_.input;
         if (d_.x.element == 1) {
-          std::memcpy(to, from, static_cast<std::size_t>(d_.input) * sizeof(T));
+          copy_short(from, d_.input, to);
         } else {
           for (long i = 0; i < d_.input; ++i) to[i] = from[i * d_.x.element];
         }
@@ -146,7 +146,8 @@ class Forward {
       Product<T> p{};
       const Columns& columns = d_.g.in;
       p.rows = last - first;
-      p.vectors = (part_.panel1 - part_.panel0) * columns.slots(), p.panel_vectors = d_.weights->in.panel_vectors;
+      p.vectors = std::max(0l, std::min(part_.panel1, d_.g.whole()) - part_.panel0) * columns.slots();
+      p.panel_vectors = d_.weights->in.panel_vectors;
       p.blocks = 1, p.depth = d_.input;
       p.a = d_.x_at(first) + row * d_.x_row(), p.a_row = d_.x_step();
       p.b_panel = d_.weights->in.panel_size();
@@ -156,19 +157,22 @@ class Forward {
       p.c_panel = d_.g.row_major ? p.panel_vectors * d_.g.lanes : d_.g.panel(batch);
       p.start = d_.weights->bias.data() + part_.panel0 * columns.slots() * d_.g.lanes;
       p.start_panel = p.panel_vectors * d_.g.lanes;
+      if (p.vectors > 0) k_.multiply(p);
+      if (part_.panel1 <= d_.g.whole()) continue;
+      p.vectors = p.panel_vectors = d_.g.tail_vectors(), p.b = d_.weights->in.tail.data();
+      p.c = gate_at(d_.g, d_.gates_at(first), batch, d_.g.whole(), row), p.start = d_.weights->bias_tail.data();
       k_.multiply(p);
     }
   }
 
-  // GRU: slot u starts from its bias.
+  // GRU: slot u starts from its bias; the tail's has.
   void fill_u(long first, long last) {
-    const std::size_t bytes = static_cast<std::size_t>(d_.g.lanes) * sizeof(T);
     for (long step = first; step < last; ++step) {
       const long rows = part_.rows(d_.rows(step));
-      for (long panel = part_.panel0; panel < part_.panel1; ++panel) {
+      for (long panel = part_.panel0; panel < std::min(part_.panel1, d_.g.whole()); ++panel) {
         T* u = gate_at(d_.g, d_.gates_at(step), d_.laid_rows(step), panel, part_.row0) + 3 * d_.g.lanes;
         for (long row = 0; row < rows; ++row)
-          std::memcpy(u + row * d_.g.row(), d_.weights->bias_u.data() + panel * d_.g.lanes, bytes);
+          copy_short(d_.weights->bias_u.data() + panel * d_.g.lanes, d_.g.lanes, u + row * d_.g.row());
       }
     }
   }
@@ -206,8 +210,8 @@ class Forward {
     const long laid = d_.laid_rows(step), r = part_.row0, unit = panel0 * d_.g.lanes, padded = d_.g.padded();
     CellArrays<T> a{};
     a.rows = part_.rows(d_.rows(step)), a.panels = panel1 - panel0;
-    a.gates = gate_at(d_.g, d_.gates_at(step), laid, panel0, r), a.gates_row = d_.g.row(),
-    a.gates_panel = d_.g.panel(laid);
+    a.gates = gate_at(d_.g, d_.gates_at(step), laid, panel0, r), a.gates_row = d_.g.row(panel0),
+    a.gates_panel = d_.g.panel(laid), a.tail = d_.g.tail;
     a.h_prev = d_.h_at(step) + r * d_.padded_recurrent + unit, a.h_prev_row = d_.padded_recurrent;
     a.h =
         d_.output.data() ? d_.output_at(step) + r * padded + unit : d_.h_at(step + 1) + r * d_.padded_recurrent + unit;
@@ -240,7 +244,7 @@ class Forward {
   // A few panels at a time, so that the cell finds the sums in the first-level cache; on odd steps from the last to the
   // first, so that weights which do not all fit the second-level cache are found there in part.
   void plain_step(long step, long rows) {
-    if (rows == 1 && k_.cells[d_.config->cell].one_row) {
+    if (rows == 1 && !d_.g.tail && k_.cells[d_.config->cell].one_row) {
       row_step(step);
       return;
     }
@@ -257,8 +261,15 @@ class Forward {
       gate_product<T>(d_, d_.weights->rec, d_.g.rec, some, d_.laid_rows(step), part_.row0, rows,
                       h + part_.row0 * d_.padded_recurrent, d_.padded_recurrent, d_.gates_at(step), false,
                       Start::kGates, nullptr);
-      k_.cells[d_.config->cell].forward(cell_arrays(step, some.panel0, some.panel1));
+      plain_cell(step, some.panel0, some.panel1);
     }
+  }
+
+  void plain_cell(long step, long panel0, long panel1) {
+    const CellKernels<T>& cell = k_.cells[d_.config->cell];
+    const long whole = std::min(panel1, d_.g.whole());
+    if (panel0 < whole) cell.forward(cell_arrays(step, panel0, whole));
+    if (panel1 > whole) cell.tail_forward(cell_arrays(step, whole, panel1));
   }
 
   // Products and cell of a single row.
@@ -325,14 +336,17 @@ class Forward {
   }
 
   void write_y(long step, long rows) {
-    const T* h = d_.h_at(step + 1);
-    const std::size_t bytes = static_cast<std::size_t>(units(d_.recurrent)) * sizeof(T);
-    for (long row = part_.row0; row < part_.row0 + rows; ++row) {
-      if (d_.y.data)
-        std::memcpy(d_.y.data + d_.batch_row(row) * d_.y.row + d_.output_time(row, step) * d_.y.step + units0(),
-                    h + row * d_.padded_recurrent + units0(), bytes);
-      if (step + 1 == d_.length(row)) write_final(row, step + 1);
+    const T* h = d_.h_at(step + 1) + units0();
+    const long count = units(d_.recurrent), last = part_.row0 + rows;
+    if (d_.y.data) {
+      T* y = d_.y.data + units0();
+      for (long row = part_.row0; row < last; ++row)
+        copy_short(h + row * d_.padded_recurrent, count,
+                   y + d_.batch_row(row) * d_.y.row + d_.output_time(row, step) * d_.y.step);
     }
+    if (!d_.steps->ragged && step + 1 < d_.steps->count) return;
+    for (long row = part_.row0; row < last; ++row)
+      if (step + 1 == d_.length(row)) write_final(row, step + 1);
   }
 
   void write_final(long row, long state) {

@@ -7,12 +7,27 @@ namespace recurra {
 // The address of unit vector `panel` of `row` within the gates of a step laid out for `laid` rows.
 template <class T>
 T* gate_at(const Geometry& g, T* step, long laid, long panel, long row) {
-  return step + panel * g.panel(laid) + row * g.row();
+  return step + panel * g.panel(laid) + row * g.row(panel);
 }
 
 // gates[columns] = start + A * matrix for `rows` rows from row `row0` of a step laid out for `laid` rows. `gates` has
 // `slots` slots a panel (that of the geometry, or the columns alone where a product has an array of its own).
 enum class Start { kZero, kBias, kGates };
+
+// The tail of such a product.
+template <class T>
+void tail_product(const Direction<T>& d, const PackedMatrix<T>& matrix, long laid, long row0, long rows, const T* a,
+                  long a_row, T* gates, Start start) {
+  Product<T> p{};
+  p.rows = rows, p.vectors = p.panel_vectors = d.g.tail_vectors();
+  p.blocks = 1, p.depth = matrix.depth;
+  p.a = a, p.a_row = a_row, p.b = matrix.tail.data();
+  p.c = gate_at(d.g, gates, laid, d.g.whole(), row0), p.c_row = d.g.tail_row();
+  p.start = start == Start::kGates ? p.c : d.weights->bias_tail.data();
+  p.start_row = start == Start::kGates ? p.c_row : 0;
+  d.kernels->multiply(p);
+}
+
 template <class T>
 void gate_product(const Direction<T>& d, const PackedMatrix<T>& matrix, const Columns& columns, const Part& part,
                   long laid, long row0, long rows, const T* a, long a_row, T* gates, bool own_array, Start start,
@@ -22,7 +37,7 @@ void gate_product(const Direction<T>& d, const PackedMatrix<T>& matrix, const Co
   const long slot = own_array ? 0 : columns.slot * g.lanes;
   Product<T> p{};
   p.rows = rows;
-  p.vectors = (part.panel1 - part.panel0) * columns.slots();
+  p.vectors = std::max(0l, std::min(part.panel1, g.whole()) - part.panel0) * columns.slots();
   p.panel_vectors = matrix.panel_vectors;
   p.blocks = 1;
   p.depth = matrix.depth;
@@ -38,7 +53,8 @@ void gate_product(const Direction<T>& d, const PackedMatrix<T>& matrix, const Co
     p.start = bias + part.panel0 * columns.slots() * g.lanes;
     p.start_row = 0, p.start_panel = matrix.panel_vectors * g.lanes;
   }
-  d.kernels->multiply(p);
+  if (p.vectors > 0) d.kernels->multiply(p);
+  if (part.panel1 > g.whole()) tail_product(d, matrix, laid, row0, rows, a, a_row, gates, start);
 }
 
 // Slots of a product that are normalised together (docs/semantics.md): a GRU's candidate apart from its r and z.

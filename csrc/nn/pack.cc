@@ -46,23 +46,48 @@ void pack_biases(DirectionWeights<T>& w, const Config& c, const Geometry& g, con
 }
 
 template <class T>
+Buffer<T> pack_tail_bias(const Config& c, const Geometry& g, const T* bias_ih, const T* bias_hh) {
+  Buffer<T> out(static_cast<std::size_t>(g.tail_row()));
+  const bool gru = c.cell == kGru;  // its slot n has the input's bias alone, its slot u the recurrent one
+  const Columns all = gru ? Columns(0, {2, 0, 1, 2}) : g.in;
+  for (long k = 0; k < g.tail_row(); ++k) {
+    const long slot = k / g.tail, row = GateRow{g, all}.row(slot, g.whole() * g.lanes + k % g.tail);
+    const T in = bias_ih && row >= 0 && !(gru && slot == 3) ? bias_ih[row] : T(0);
+    out.data()[k] = in + (bias_hh && row >= 0 && !(gru && slot == 0) ? bias_hh[row] : T(0));
+  }
+  return out;
+}
+
+template <class T>
 DirectionWeights<T> pack_direction(const Config& c, long layer, const ParameterOffsets& o, const T* weights,
                                    bool backward) {
-  const Geometry g = geometry_of(c, kernels_of<T>(c).lanes);
+  const Geometry g = geometry_of(c, kernels_of<T>(c).lanes), tailed = geometry_of(c, g.lanes, true);
   const auto at = [&](long offset) { return offset < 0 ? nullptr : weights + offset; };
   const long input = c.layer_input(layer), recurrent = c.recurrent();
   DirectionWeights<T> w;
+  const auto in_tail = [&](const Columns& columns) {
+    const long first = tailed.whole() * columns.slots() * g.lanes;
+    return [source = GateRow{tailed, columns}, first](long k) { return source(first + k); };
+  };
   const auto gates = [&](const T* weight, long depth, const Columns& columns) {
-    const long panel_vectors = g.row_major ? 4 : columns.slots();
-    return pack_rows(weight, depth, g.panels * columns.slots(), panel_vectors, g.lanes, GateRow{g, columns});
+    const long panel_vectors = g.row_major ? 4 : columns.slots(), tail = tailed.tail_vectors();
+    PackedMatrix<T> m =
+        pack_rows(weight, depth, g.panels * columns.slots(), panel_vectors, g.lanes, GateRow{g, columns});
+    m.tail = Buffer<T>(static_cast<std::size_t>(depth * tailed.tail_row()));
+    fill_rows(m.tail.data(), weight, depth, tail, tail, g.lanes, in_tail(columns));
+    return m;
   };
   const auto transposed = [&](const T* weight, long width, const Columns& columns) {
-    return pack_columns(weight, width, g.panels * columns.slots() * g.lanes, g.lanes, GateRow{g, columns});
+    PackedMatrix<T> m = pack_columns(weight, width, g.panels * columns.slots() * g.lanes, g.lanes, GateRow{g, columns});
+    m.tail = Buffer<T>(static_cast<std::size_t>(m.vectors * g.lanes * tailed.tail_row()));
+    fill_columns(m.tail.data(), weight, width, tailed.tail_row(), g.lanes, in_tail(columns));
+    return m;
   };
   w.in = gates(at(o.weight_ih), input, g.in);
   w.rec = gates(at(o.weight_hh), recurrent, g.rec);
   if (g.late.slots()) w.late = gates(at(o.weight_hh), recurrent, g.late);
   pack_biases(w, c, g, at(o.bias_ih), at(o.bias_hh));
+  w.bias_tail = pack_tail_bias(c, tailed, at(o.bias_ih), at(o.bias_hh));
   const long padded_output = padded_to(recurrent, g.lanes);
   const auto real_row = [](long count) { return [count](long k) { return k < count ? k : -1; }; };
   if (c.projection)

@@ -20,6 +20,7 @@ struct DirectionWeights {
   PackedMatrix<T> in_t, rec_t, late_t, projection_t;  // backward
   Buffer<T> bias;                                     // [P][in slots][W]: what the input product starts from
   Buffer<T> bias_u;                                   // GRU: [P][W], c_n
+  Buffer<T> bias_tail;                                // [slots][tail]: what all slots of the tail start from
   Buffer<T> scale_in, scale_rec, scale_late;          // layer normalisation, laid out like the columns they scale
   Buffer<T> shift_rec, shift_late;                    // with layer normalisation: the recurrent bias
   Buffer<T> peepholes;                                // [3][P * W]: i, f, o

@@ -12,6 +12,8 @@ namespace recurra {
 template <class T>
 struct PackedMatrix {
   Buffer<T> data;
+  Buffer<T> tail;  // of gate columns, or of depth that is gates: those of the geometry's tail, which replace the last
+                   // panel's; packed alike
   long depth = 0, vectors = 0, panel_vectors = 4, lanes = 0;
   long panel_size() const { return depth * panel_vectors * lanes; }
   explicit operator bool() const { return data.data() != nullptr; }

@@ -47,7 +47,7 @@ void StackRun<T>::prepare_layer(long layer) {
     Direction<T>& d = at(layer, direction);
     d.config = &c, d.steps = &steps_, d.kernels = &kernels_of<T>(c);
     d.weights = &weights_->directions[static_cast<std::size_t>(index)];
-    d.g = geometry_of(c, d.kernels->lanes);
+    d.g = geometry_of(c, d.kernels->lanes, batch >= 2 * num_threads());  // kernels of a single row know no tail
     d.layer = layer, d.direction = direction;
     d.training = training_, d.sampling = arguments_.sampling, d.seed = arguments_.seed;
     d.reverse_input = direction == 1 || (c.go_backwards && layer == 0);

@@ -23,7 +23,8 @@ void unpack(Direction<T>& d, long step, long row, long slot, T* to) {
   const long rows = d.laid_rows(step);
   for (long panel = 0; panel < g.panels; ++panel) {
     const long unit = panel * g.lanes, count = std::min(g.lanes, g.hidden - unit);
-    const T* from = gate_at(g, d.gates_at(step), rows, panel, row) + std::max(0l, slot) * g.lanes;
+    const long wide = panel < g.whole() ? g.lanes : g.tail;
+    const T* from = gate_at(g, d.gates_at(step), rows, panel, row) + std::max(0l, slot) * wide;
     if (slot != kOneMinusFirst) {
       std::copy_n(from, count, to + unit);
     } else {

@@ -21,14 +21,18 @@ template <class T>
 struct Term {
   long features = 0;
   long vectors = 0;        // vectors of a full panel
-  long total_vectors = 0;  // of all panels
+  long total_vectors = 0;  // of all panels but the tail's
+  long tail_vectors = 0;   // of the tail, a last panel
   std::function<const T*(long step)> left;
   std::function<const T*(long step, long panel)> right;
-  long left_row = 0, right_row = 0;
+  long left_row = 0, right_row = 0, tail_row = 0;
   std::function<void(const T* packed, long first, long last, long first_column, long columns)> unpack;
 
-  long panels() const { return (total_vectors + vectors - 1) / vectors; }
-  long vectors_of(long panel) const { return std::min(vectors, total_vectors - panel * vectors); }
+  long whole() const { return (total_vectors + vectors - 1) / vectors; }  // panels before the tail
+  long panels() const { return whole() + (tail_vectors ? 1 : 0); }
+  long vectors_of(long panel) const {
+    return panel < whole() ? std::min(vectors, total_vectors - panel * vectors) : tail_vectors;
+  }
   long rows() const { return std::max(1l, features); }
   long pieces() const { return (rows() + kPieceFeatures - 1) / kPieceFeatures; }
 };
@@ -72,7 +76,7 @@ class WeightGradients {
   // Elements of the packed gradients.
   long packed_size() const {
     long size = 0;
-    for (const Term<T>& t : terms_) size += t.rows() * t.total_vectors * d_.g.lanes;
+    for (const Term<T>& t : terms_) size += t.rows() * (t.total_vectors + t.tail_vectors) * d_.g.lanes;
     return size;
   }
 
@@ -87,7 +91,7 @@ class WeightGradients {
     return [this, g, own, slot, &series, panel_units](long step, long panel) -> const T* {
       const T* base =
           own ? series.normal.data() + d_.step_rows(step) * g.panels * g.slots * g.lanes : d_.gates_at(step);
-      return base + panel * panel_units * g.panel(d_.rows(step)) + slot;
+      return base + panel * panel_units * g.panel(d_.rows(step)) + (g.tail && panel == g.whole() ? 0 : slot);
     };
   }
 
@@ -98,7 +102,8 @@ class WeightGradients {
     Term<T> t;
     t.features = features;
     t.vectors = g.row_major ? 4 : columns.slots();
-    t.total_vectors = g.panels * columns.slots();
+    t.total_vectors = g.whole() * columns.slots();
+    t.tail_vectors = g.tail_vectors(), t.tail_row = g.tail_row();
     t.left = std::move(left), t.left_row = left_row;
     t.right = gate_gradients(columns, series, g.granule());
     t.right_row = single_row() ? g.step(1) : g.row();
@@ -142,7 +147,8 @@ class WeightGradients {
   void add_biases(long bias_ih, long bias_hh) {
     const Geometry& g = d_.g;
     Term<T> t;
-    t.vectors = g.row_major ? 4 : g.slots, t.total_vectors = g.panels * g.slots;
+    t.vectors = g.row_major ? 4 : g.slots, t.total_vectors = g.whole() * g.slots;
+    t.tail_vectors = g.tail_vectors(), t.tail_row = g.tail_row();
     t.right = [this](long s, long panel) -> const T* {
       return d_.gates_at(s) + panel * d_.g.granule() * d_.g.panel(d_.rows(s));
     };
@@ -157,11 +163,14 @@ class WeightGradients {
 
   void add_bias(const Columns& columns, const T* packed, long first_column, long count, T* target) {
     const Geometry& g = d_.g;
+    const GateRow source{g, columns};
+    const long tail = first_column - g.whole() * g.slots * g.lanes;
     for (long c = 0; c < count; ++c) {
-      const long vector = (first_column + c) / g.lanes, slot = vector % g.slots - columns.slot;
-      const long unit = vector / g.slots * g.lanes + c % g.lanes;
-      if (slot < 0 || slot >= columns.slots() || unit >= g.hidden) continue;
-      target[columns.gates[slot] * g.hidden + unit] += packed[c];
+      const long vector = (first_column + c) / g.lanes;
+      const long row = g.tail && tail >= 0
+                           ? source.row(c / g.tail - columns.slot, g.whole() * g.lanes + c % g.tail)
+                           : source.row(vector % g.slots - columns.slot, vector / g.slots * g.lanes + c % g.lanes);
+      if (row >= 0) target[row] += packed[c];
     }
   }
 
@@ -197,7 +206,8 @@ class WeightGradients {
       }
     }
     p.columns = last - first, p.vectors = t.vectors_of(panel);
-    p.rows = rows, p.a = left, p.a_row = t.left_row, p.b = right, p.b_row = t.right_row;
+    p.rows = rows, p.a = left, p.a_row = t.left_row, p.b = right;
+    p.b_row = panel < t.whole() ? t.right_row : t.tail_row;
     p.c_row = p.vectors * d_.g.lanes, p.c = packed + first * p.c_row;
     t.features ? k_.reduce(p) : k_.sum_rows(p);
   }
