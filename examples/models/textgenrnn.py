@@ -70,12 +70,16 @@ class AttentionWeightedAverage(Layer):
         W = self.parameters["attention_W"][:, 0]
         logits = x @ W
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        weights /= weights.sum(axis=1, keepdims=True) + self.dtype.type(EPSILON)
+        epsilon = self.dtype.type(EPSILON)
+        total = weights.sum(axis=1, keepdims=True) + epsilon
+        weights /= total
         y = np.matmul(weights[:, None], x)[:, 0]
 
         def pullback(dy, *, need_dx=True):
             dweights = np.matmul(x, dy[:, :, None])[:, :, 0]
-            dlogits = weights * (dweights - (weights * dweights).sum(axis=1, keepdims=True))
+            mean = (weights * dweights).sum(axis=1, keepdims=True)
+            dlogits = weights * (dweights - mean)
+            dlogits[np.arange(len(x)), logits.argmax(axis=1)] -= (mean * epsilon / total)[:, 0]  # what exp was shifted by
             self.gradients["attention_W"][:, 0] += np.einsum("nt,ntf->f", dlogits, x)
             return weights[:, :, None] * dy[:, None] + dlogits[:, :, None] * W if need_dx else None
 
