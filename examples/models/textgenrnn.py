@@ -79,7 +79,7 @@ class AttentionWeightedAverage(Layer):
             dweights = np.matmul(x, dy[:, :, None])[:, :, 0]
             mean = (weights * dweights).sum(axis=1, keepdims=True)
             dlogits = weights * (dweights - mean)
-            dlogits[np.arange(len(x)), logits.argmax(axis=1)] -= (mean * epsilon / total)[:, 0]  # what exp was shifted by
+            dlogits[np.arange(len(x)), logits.argmax(axis=1)] -= (mean * epsilon / total)[:, 0]  # of the shift
             self.gradients["attention_W"][:, 0] += np.einsum("nt,ntf->f", dlogits, x)
             return weights[:, :, None] * dy[:, None] + dlogits[:, :, None] * W if need_dx else None
 
