@@ -154,7 +154,9 @@ def run(course: Run, source: Source, validation: Source | None) -> None:
                 callbacks.call("on_epoch_end", course.epoch - 1, results)
                 course.settle()
             course.end()
+            guard.hold()  # all averages are put in place, or none
             model._optimizer.finalize_variable_values(model)
+            guard.release()
             callbacks.call("on_train_end", course.results)
             course.finish()
     except BaseException as error:
