@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from recurra import _errors
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 
 class Guard:
-    """Holds back KeyboardInterrupt between `hold` and `release`.
+    """Holds back KeyboardInterrupt between `hold` and `release`, or the end of the guard.
 
     Does nothing outside the main thread, or where the program handles SIGINT itself.
     """
@@ -50,3 +54,18 @@ class Guard:
     ) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+        if self._pending:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def exclusively(lock: threading.Lock) -> Iterator[Guard]:
+    """Hold the lock of training, which must be free; interrupts wait, or one could leave the lock taken for good."""
+    with Guard() as guard:
+        guard.hold()
+        if not lock.acquire(blocking=False):
+            raise RuntimeError(_errors.message("model", "one training at a time", "a second, concurrent one"))
+        try:
+            yield guard
+        finally:
+            lock.release()

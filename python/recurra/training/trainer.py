@@ -174,6 +174,7 @@ class Trainer(Stored):
         from recurra.models.carry import checked_stretch
         from recurra.training import loop, sources
         from recurra.training import resume as resuming
+        from recurra.training.interrupt import exclusively
 
         self._require_compiled()
         given = CallbackList.as_list(callbacks)
@@ -197,7 +198,7 @@ class Trainer(Stored):
         listed = CallbackList([*given, history, *([bar] if bar else ())], self, params)
         data = {"seed": seed, "samples": source.count, "batches": source.steps, "batch_size": ask.size,
                 "shuffle": shuffle, "tbptt": stretch, "validation_freq": freq}  # fmt: skip
-        with self._exclusively():
+        with exclusively(self._training):
             course = resuming.Run(self, listed, loop.Plan(planned, seed, freq), data, backup, states)
             self.history = history
             if not course.adopt_final(bar is not None):
@@ -237,16 +238,16 @@ class Trainer(Stored):
             As `fit` does.
         """
         from recurra.training import checking, loop
-        from recurra.training.interrupt import Guard
+        from recurra.training.interrupt import exclusively
         from recurra.training.objective import RunningLogs, as_numbers
 
         self._require_compiled()
         batch = checking.samples(self, x, y, lengths, sample_weight, class_weight).batch(slice(None))
         seed = self._call_seed(seed, True)
         logs = RunningLogs(self._objective.fresh())
-        with self._exclusively(), Guard() as guard:
-            loop.train_step(self, batch, seed, logs, guard)
+        with exclusively(self._training) as guard:
             guard.release()
+            loop.train_step(self, batch, seed, logs, guard)
         return as_numbers(logs, return_dict)
 
     def evaluate(
@@ -385,16 +386,6 @@ class Trainer(Stored):
             yield listed
         finally:
             listed.release()
-
-    @contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        """Hold the lock of training, which must be free."""
-        if not self._training.acquire(blocking=False):
-            raise RuntimeError(_errors.message("model", "one training at a time", "a second, concurrent one"))
-        try:
-            yield
-        finally:
-            self._training.release()
 
     def _state(self) -> dict[str, Any]:
         return {**super()._state(), "optimizer": self.optimizer, "_compiled": self._compiled}
