@@ -1,6 +1,7 @@
 // run_team on OpenMP, or serially where the compiler has none.
 #include "base/team.h"
 
+#include <cstdint>
 #include <exception>
 #include <thread>
 
@@ -8,6 +9,9 @@
 
 #if defined(_OPENMP)
 #include <omp.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
 #endif
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -21,6 +25,40 @@ inline void pause() {
   _mm_pause();
 #endif
 }
+
+// The processors that a team's threads run on.
+#if defined(__linux__) && defined(_OPENMP)
+class Seats {
+ public:
+  // Called by each thread at its start. Two that wait for each other on one core are, to the scheduler, a core in good
+  // use: it has been seen to leave them there for seconds. Who comes second moves to a core that nobody has, once; the
+  // threads' affinity stays what it was.
+  void take() {
+    const int here = sched_getcpu();
+    if (here < 0 || here >= CPU_SETSIZE || take(here)) return;
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &allowed) || !take(cpu)) continue;
+      CPU_ZERO(&one);
+      CPU_SET(cpu, &one);
+      if (sched_setaffinity(0, sizeof one, &one) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+      return;
+    }
+  }
+
+ private:
+  bool take(int cpu) {
+    const std::uint64_t bit = std::uint64_t{1} << cpu % 64;
+    return !(taken_[cpu / 64].fetch_or(bit, std::memory_order_relaxed) & bit);
+  }
+  std::atomic<std::uint64_t> taken_[CPU_SETSIZE / 64] = {};
+};
+#else
+struct Seats {
+  void take() {}
+};
+#endif
 
 constexpr int kSpins = 2000;  // plain loads before pausing: a step's barrier is far shorter
 constexpr int kPauses = 40;   // between two offers of the core, a microsecond or two: the one waited for may sit on it
@@ -65,10 +103,13 @@ bool run_team_of(int threads, const Poll& poll, void (*call)(const void* body, T
   if (threads > 1) {
     std::exception_ptr failure;
     std::atomic<bool> failed{false};
+    Seats seats;
+    seats.take();
 #pragma omp parallel num_threads(threads)
     {
       FlushDenormals flush;
       const int rank = omp_get_thread_num();
+      if (rank > 0) seats.take();
       Team team(rank, omp_get_num_threads(), &barrier, &stop, rank == 0 ? &interrupt : nullptr);
       try {
         call(body, team);
