@@ -51,7 +51,7 @@ class Backward {
   void start_dh(long step) {
     const long padded = d_.padded_recurrent, going_on = d_.rows(step + 1);
     const long active = step < 0 ? d_.steps->batch : d_.rows(step);
-    for (long row = part_.row0; row < std::min(part_.row1, active); ++row) {
+    for (long row = 0; row < active; ++row) {
       const long n = d_.batch_row(row), end = unit1(d_.recurrent);
       T* dh = o_.dh.data() + row * padded;
       const bool ends = row >= going_on;
@@ -91,13 +91,12 @@ class Backward {
     p.vectors = std::min(panel1, matrix.vectors) - panel0, p.panel_vectors = 4;
     p.blocks = g.row_major ? 1 : g.whole();
     p.depth = g.row_major ? g.padded() : columns.slots() * g.lanes;
-    p.a = a + part_.row0 * g.row(), p.a_row = g.row(), p.a_block = g.panel(d_.rows(step));
+    p.a = a, p.a_row = g.row(), p.a_block = g.panel(d_.rows(step));
     p.b = matrix.data.data() + panel0 / 4 * matrix.panel_size(), p.b_panel = matrix.panel_size();
-    p.c = c + part_.row0 * c_row + panel0 * g.lanes, p.c_row = c_row, p.c_panel = 4 * g.lanes;
+    p.c = c + panel0 * g.lanes, p.c_row = c_row, p.c_panel = 4 * g.lanes;
     if (add) p.start = p.c, p.start_row = p.c_row, p.start_panel = p.c_panel;
     k_.multiply(p);
-    if (g.tail)
-      add_tail(p, matrix, panel0, gate_at(g, d_.gates_at(step), d_.rows(step), g.whole(), part_.row0), g.tail_row());
+    if (g.tail) add_tail(p, matrix, panel0, gate_at(g, d_.gates_at(step), d_.rows(step), g.whole(), 0), g.tail_row());
   }
 
   // The tail's share of a product that summed over the gates of the whole unit vectors.
@@ -114,7 +113,7 @@ class Backward {
 
   // Adds what comes through the recurrent products of step `after`.
   void add_recurrent(long after, long panel0, long panel1) {
-    const long rows = after < d_.steps->count ? part_.rows(d_.rows(after)) : 0;
+    const long rows = after < d_.steps->count ? d_.rows(after) : 0;
     if (rows <= 0) return;
     const long padded = d_.padded_recurrent;
     if (!d_.mask.data()) {
@@ -124,39 +123,37 @@ class Backward {
     }
     gradient_product(d_.weights->rec_t, d_.g.rec, normal(d_.normal_rec), after, rows, panel0, panel1, o_.product.data(),
                      padded, false);
-    for (long row = part_.row0; row < part_.row0 + rows; ++row)
-      for (long j = row * padded; j < (row + 1) * padded; ++j)
-        o_.dh.data()[j] += d_.mask.data()[j] * o_.product.data()[j];
+    for (long j = 0; j < rows * padded; ++j) o_.dh.data()[j] += d_.mask.data()[j] * o_.product.data()[j];
   }
 
   CellArrays<T> cell_arrays(long step, long panel0, long panel1) {
-    const long active = d_.rows(step), r = part_.row0, unit = panel0 * d_.g.lanes, padded = d_.g.padded(),
+    const long active = d_.rows(step), unit = panel0 * d_.g.lanes, padded = d_.g.padded(),
                recurrent = d_.padded_recurrent;
     CellArrays<T> a{};
-    a.rows = part_.rows(active), a.panels = panel1 - panel0;
-    a.gates = gate_at(d_.g, d_.gates_at(step), active, panel0, r), a.gates_row = d_.g.row(panel0),
+    a.rows = active, a.panels = panel1 - panel0;
+    a.gates = gate_at(d_.g, d_.gates_at(step), active, panel0, 0), a.gates_row = d_.g.row(panel0),
     a.gates_panel = d_.g.panel(active), a.tail = d_.g.tail;
-    a.h_prev = d_.h_at(step) + r * recurrent + unit, a.h_prev_row = recurrent;
-    a.dh = o_.dm.data() ? o_.dm.data() + r * padded + unit : o_.dh.data() + r * recurrent + unit;
+    a.h_prev = d_.h_at(step) + unit, a.h_prev_row = recurrent;
+    a.dh = o_.dm.data() ? o_.dm.data() + unit : o_.dh.data() + unit;
     a.dh_row = o_.dm.data() ? padded : recurrent;
     a.c_row = padded;
     if (d_.lstm()) {
-      a.c_prev = d_.c_at(step) + r * padded + unit, a.c = d_.c_at(step + 1) + r * padded + unit;
-      a.dc = o_.dc.data() + r * padded + unit;
+      a.c_prev = d_.c_at(step) + unit, a.c = d_.c_at(step + 1) + unit;
+      a.dc = o_.dc.data() + unit;
     }
-    if (d_.gru()) a.carry = o_.carry.data() + r * recurrent + unit, a.carry_row = recurrent;
-    if (d_.zone_c.data()) a.zone_c = d_.zone_c_at(step) + r * padded + unit, a.zone_row = padded;
-    if (d_.mask.data()) a.mask = d_.mask.data() + r * recurrent + unit, a.mask_row = recurrent;
-    if (o_.reset_h.data()) a.reset_h = o_.reset_h.data() + r * padded + unit, a.reset_h_row = padded;
-    if (d_.fresh.data()) a.fresh = d_.fresh.data() + r * padded + unit, a.fresh_row = padded;
-    if (d_.normal_c.normal.data()) a.normal = d_.normal_c_at(step) + r * padded + unit;
+    if (d_.gru()) a.carry = o_.carry.data() + unit, a.carry_row = recurrent;
+    if (d_.zone_c.data()) a.zone_c = d_.zone_c_at(step) + unit, a.zone_row = padded;
+    if (d_.mask.data()) a.mask = d_.mask.data() + unit, a.mask_row = recurrent;
+    if (o_.reset_h.data()) a.reset_h = o_.reset_h.data() + unit, a.reset_h_row = padded;
+    if (d_.fresh.data()) a.fresh = d_.fresh.data() + unit, a.fresh_row = padded;
+    if (d_.normal_c.normal.data()) a.normal = d_.normal_c_at(step) + unit;
     if (o_.row_sums.data())
-      a.row_sums = o_.row_sums.data() + r * 5 * padded + unit, a.row_sums_row = 5 * padded, a.row_sums_kind = padded;
+      a.row_sums = o_.row_sums.data() + unit, a.row_sums_row = 5 * padded, a.row_sums_kind = padded;
     return a;
   }
 
   void step(long step) {
-    if (part_.rows(d_.rows(step)) <= 0) return;
+    if (d_.rows(step) <= 0) return;
     start_dh(step);
     if (d_.plain() && !d_.config->layer_norm && !d_.zones_h() && !d_.config->projection && !d_.mask.data()) {
       plain_step(step);
@@ -170,7 +167,7 @@ class Backward {
 
   void keep_dh(long step) {
     if (!o_.total_dh.data) return;
-    for (long row = part_.row0; row < part_.row0 + part_.rows(d_.rows(step)); ++row) {
+    for (long row = 0; row < d_.rows(step); ++row) {
       const T* dh = o_.dh.data() + row * d_.padded_recurrent;
       T* to = o_.total_dh.data + d_.batch_row(row) * o_.total_dh.row + d_.output_time(row, step) * o_.total_dh.step;
       std::copy(dh + unit0(), dh + std::max(unit0(), unit1(d_.recurrent)), to + unit0());
@@ -178,7 +175,7 @@ class Backward {
   }
 
   void plain_step(long step) {
-    const long row_size = d_.g.slots * d_.g.lanes * static_cast<long>(sizeof(T)) * part_.rows(d_.rows(step));
+    const long row_size = d_.g.slots * d_.g.lanes * static_cast<long>(sizeof(T)) * d_.rows(step);
     const long together = std::max(4l, 16384 / row_size / 4 * 4);
     for (long panel = part_.panel0; panel < part_.panel1; panel += together) {
       const long end = std::min(part_.panel1, panel + together);
@@ -195,7 +192,7 @@ class Backward {
   }
 
   void general_step(long step) {
-    const long rows = part_.rows(d_.rows(step));
+    const long rows = d_.rows(step);
     if (d_.zones_h()) split_zone(step, rows);
     if (d_.config->projection) unproject(step, rows);
     if (d_.plain() && !d_.config->layer_norm) {
@@ -220,16 +217,16 @@ class Backward {
 
   // h' = h~ + kept * (h - h~): kept * dh passes by, the rest goes into the cell.
   void split_zone(long step, long rows) {
-    const long padded = d_.padded_recurrent, first = part_.row0 * padded;
+    const long padded = d_.padded_recurrent;
     const T* kept = d_.zone_h_at(step);
-    for (long j = first; j < first + rows * padded; ++j) {
+    for (long j = 0; j < rows * padded; ++j) {
       o_.zone_carry.data()[j] = kept[j] * o_.dh.data()[j];
       o_.dh.data()[j] -= o_.zone_carry.data()[j];
     }
   }
   void join_zone(long rows) {
-    const long padded = d_.padded_recurrent, first = part_.row0 * padded;
-    for (long j = first; j < first + rows * padded; ++j)
+    const long padded = d_.padded_recurrent;
+    for (long j = 0; j < rows * padded; ++j)
       o_.carry.data()[j] = d_.gru() ? o_.carry.data()[j] + o_.zone_carry.data()[j] : o_.zone_carry.data()[j];
   }
 
@@ -237,12 +234,12 @@ class Backward {
     const PackedMatrix<T>& matrix = d_.weights->projection_t;
     const long padded = d_.padded_recurrent;
     T* kept = o_.projected.data() + d_.step_rows(step) * padded;
-    std::copy_n(o_.dh.data() + part_.row0 * padded, rows * padded, kept + part_.row0 * padded);
+    std::copy_n(o_.dh.data(), rows * padded, kept);
     Product<T> p{};
     p.rows = rows, p.vectors = matrix.vectors, p.panel_vectors = 4, p.blocks = 1, p.depth = matrix.depth;
-    p.a = o_.dh.data() + part_.row0 * padded, p.a_row = padded;
+    p.a = o_.dh.data(), p.a_row = padded;
     p.b = matrix.data.data(), p.b_panel = matrix.panel_size();
-    p.c = o_.dm.data() + part_.row0 * d_.g.padded(), p.c_row = d_.g.padded(), p.c_panel = 4 * d_.g.lanes;
+    p.c = o_.dm.data(), p.c_row = d_.g.padded(), p.c_panel = 4 * d_.g.lanes;
     k_.multiply(p);
   }
 
@@ -250,7 +247,7 @@ class Backward {
     Normalise<T> n{};
     n.rows = a.rows, n.panels = d_.g.panels, n.units = d_.g.hidden, n.slots = 1;
     n.z = a.normal, n.z_row = a.fresh_row, n.z_panel = d_.g.lanes;
-    n.deviation = d_.normal_c.deviation.data() + d_.step_rows(step) + part_.row0;
+    n.deviation = d_.normal_c.deviation.data() + d_.step_rows(step);
     n.scale = d_.weights->cell_scale.data(), n.scale_panel = d_.g.lanes;
     n.target = a.fresh, n.target_row = a.fresh_row, n.target_panel = d_.g.lanes;
     k_.normalise_backward(n);
@@ -264,9 +261,8 @@ class Backward {
     const long row_size = d_.g.panels * columns.slots() * d_.g.lanes;
     long before = 0;  // sums of a group lie together: [group][panels][slots of the group][lanes]
     for (std::size_t i = 0; i < groups.size(); ++i) {
-      Normalise<T> n =
-          normalise_arguments(d_, series, columns, groups[i], i, step, part_.row0, part_.rows(d_.rows(step)), scale);
-      n.row_sums = sums.data() + part_.row0 * row_size + before, n.row_sums_row = row_size;
+      Normalise<T> n = normalise_arguments(d_, series, columns, groups[i], i, step, scale);
+      n.row_sums = sums.data() + before, n.row_sums_row = row_size;
       k_.normalise_backward(n);
       before += d_.g.panels * groups[i].slots * d_.g.lanes;
     }
@@ -275,7 +271,7 @@ class Backward {
   void initial_states() {
     start_dh(-1);
     add_recurrent(0, part_.panel0, std::min(part_.panel1, d_.padded_recurrent / d_.g.lanes));
-    for (long row = part_.row0; row < part_.row1; ++row) {
+    for (long row = 0; row < d_.steps->batch; ++row) {
       const long n = d_.batch_row(row);
       const auto copy = [&](T* to, const T* from, long count) {
         std::copy(from + unit0(), from + std::max(unit0(), unit1(count)), to + unit0());
@@ -291,20 +287,20 @@ class Backward {
     const Range all{0, d_.steps->count};
     const Range steps = part_.by_units ? share(d_.steps->count, group_.rank(), group_.size()) : all;
     const long few = k_.tile_rows, together = 32;
-    const bool over_time = part_.row1 - part_.row0 < few && !d_.steps->ragged;
+    const bool over_time = d_.steps->batch < few && !d_.steps->ragged;
     const long padded = padded_to(d_.input, d_.g.lanes);
-    Buffer<T> out(static_cast<std::size_t>(std::max(together, part_.row1 - part_.row0) * padded));
+    Buffer<T> out(static_cast<std::size_t>(std::max(together, d_.steps->batch) * padded));
     for (long first = steps.first; first < steps.last; first += over_time ? together : 1) {
       if ((d_.heavy || first % d_.window == 0) && !group_.go_on()) return;
       if (!over_time) {
-        const long rows = part_.rows(d_.rows(first));
+        const long rows = d_.rows(first);
         if (rows <= 0) break;
-        input_product(first, part_.row0, rows, 0, out.data(), padded);
-        for (long row = 0; row < rows; ++row) write_dx(part_.row0 + row, first, out.data() + row * padded);
+        input_product(first, 0, rows, 0, out.data(), padded);
+        for (long row = 0; row < rows; ++row) write_dx(row, first, out.data() + row * padded);
         continue;
       }
       const long count = std::min(together, steps.last - first);
-      for (long row = part_.row0; row < part_.row1; ++row) {
+      for (long row = 0; row < d_.steps->batch; ++row) {
         input_product(first, row, count, 1, out.data(), padded);
         for (long i = 0; i < count; ++i) write_dx(row, first + i, out.data() + i * padded);
       }
@@ -338,7 +334,7 @@ class Backward {
     const long n = d_.batch_row(row), time = d_.input_time(row, step);
     T* to = o_.dx.data + n * o_.dx.row + time * o_.dx.step;
     if (d_.dropout_mask.data()) {
-      const T* mask = d_.dropout_mask.data() + n * d_.input;
+      const T* mask = d_.dropout_mask.data() + row * d_.input;
       for (long i = 0; i < d_.input; ++i) dx[i] *= mask[i];
     }
     copy_short(dx, d_.input, to);

@@ -35,17 +35,8 @@ double step_flops(const Direction<T>& d) {
 template <class T>
 bool can_split_units(const Direction<T>& d) {
   const Config& c = *d.config;
-  return c.plain() && !c.layer_norm && !c.projection && !d.zones_h() && !d.masked_h.data() &&
-         !(d.sampling && c.recurrent_dropout > 0) && d.g.panels >= 8 && step_flops(d) >= kStepFlopsForUnits;
-}
-
-template <class T>
-bool split_by_units(const Direction<T>& d, int size) {
-  if (!can_split_units(d)) return false;
-  const long rows = d.steps->batch / size;
-  const long weight_bytes = d.config->gates() * d.g.hidden * d.recurrent * static_cast<long>(sizeof(T));
-  if (rows < kRowsWorthSplitting) return true;
-  return weight_bytes > second_level_cache() && rows < 32;
+  return c.plain() && !c.layer_norm && !c.projection && !d.zones_h() && !(d.sampling && c.recurrent_dropout > 0) &&
+         d.g.panels >= 8 && step_flops(d) >= kStepFlopsForUnits;
 }
 
 template <class T>
@@ -95,9 +86,9 @@ void prepare_variants(Direction<T>& d, long step_rows, long state_rows) {
   }
   if (d.sampling && c.dropout > 0) {
     d.dropout_mask = Buffer<T>(static_cast<std::size_t>(batch * d.input));
-    for (long n = 0; n < batch; ++n)
-      dropout_row(d.dropout_mask.data() + n * d.input, static_cast<int>(d.input), c.dropout, d.seed, kDropout, d.layer,
-                  0, 0, n);
+    for (long row = 0; row < batch; ++row)
+      dropout_row(d.dropout_mask.data() + row * d.input, static_cast<int>(d.input), c.dropout, d.seed, kDropout,
+                  d.layer, 0, 0, d.batch_row(row));
   }
 }
 
@@ -118,29 +109,21 @@ int useful_threads(const Direction<T>& d, int threads) {
 }
 
 template <class T>
+bool split_by_units(const Direction<T>& d, int threads) {
+  if (threads == 1 || !can_split_units(d)) return false;
+  const long rows = d.steps->batch / threads;
+  const long weight_bytes = d.config->gates() * d.g.hidden * d.recurrent * static_cast<long>(sizeof(T));
+  if (rows < kRowsWorthSplitting) return true;
+  return weight_bytes > second_level_cache() && rows < 32;
+}
+
+template <class T>
 Part part_of(const Direction<T>& d, const Team& group) {
-  const long batch = d.steps->batch, panels = d.g.panels;
-  const int size = group.size();
-  if (size == 1) return {0, batch, 0, panels, false};
-  if (split_by_units(d, size)) {
-    // Whole groups of four unit vectors: what one register tile of the backward product computes.
-    const long groups = (panels + 3) / 4;
-    const Range r = share(groups, group.rank(), size);
-    return {0, batch, std::min(panels, r.first * 4), std::min(panels, r.last * 4), true};
-  }
-  if (!d.steps->ragged) {
-    const Range r = share(batch, group.rank(), size);
-    return {r.first, r.last, 0, panels, false};
-  }
-  // Equal numbers of active steps.
-  const long total = d.steps->offset.back();
-  const auto cut = [&](int rank) {
-    if (rank == size) return batch;
-    long row = 0;
-    for (long sum = 0; row < batch && sum < total * rank / size; ++row) sum += d.length(row);
-    return row;
-  };
-  return {cut(group.rank()), cut(group.rank() + 1), 0, panels, false};
+  const long panels = d.g.panels;
+  if (!split_by_units(d, group.size())) return {0, panels, false};
+  // Whole groups of four unit vectors: what one register tile of the backward product computes.
+  const Range r = share((panels + 3) / 4, group.rank(), group.size());
+  return {std::min(panels, r.first * 4), std::min(panels, r.last * 4), true};
 }
 
 template <class T>
@@ -163,6 +146,7 @@ void prepare(Direction<T>& d) {
 #define RECURRA_INSTANTIATE(T)                             \
   template bool worth_a_thread(const Direction<T>&);       \
   template int useful_threads(const Direction<T>&, int);   \
+  template bool split_by_units(const Direction<T>&, int);  \
   template Part part_of(const Direction<T>&, const Team&); \
   template void prepare(Direction<T>&);
 RECURRA_INSTANTIATE(float)

@@ -1,4 +1,7 @@
-// One layer in one direction over one batch: its sizes, its weights, and where every array of the pass lies.
+// One layer in one direction over rows of a batch: its sizes, its weights, and where every array of the pass lies.
+//
+// A batch that is split by rows has a Direction for each part, with memory of its own: two threads that write lines
+// side by side cost each other dearly where their cores are far apart, also when neither reads what the other wrote.
 //
 // Rows are sorted by length (nn/steps.h). Series of states have an entry before the first step and one after each step;
 // series of steps have one a step; both hold active rows only. Without training a series is a window: two states, a few
@@ -27,12 +30,10 @@ struct NormalSeries {
   Buffer<T> deviation;  // [groups][rows of the series]
 };
 
-// The rows and units that one thread of a group computes.
+// The unit vectors that one thread of a group computes.
 struct Part {
-  long row0, row1;      // of the sorted batch
-  long panel0, panel1;  // unit vectors
-  bool by_units;        // all rows, own units: the group meets after every step
-  long rows(long active) const { return (active < row1 ? active : row1) - row0; }
+  long panel0, panel1;
+  bool by_units;  // own units: the group meets after every step
 };
 
 template <class T>
@@ -51,7 +52,7 @@ struct Direction {
   bool heavy = false;  // a step takes long enough to look for an interruption in each
   long window = 0;     // steps whose gates are computed ahead; without training also the steps that are kept
 
-  // The caller's arrays; the batch in its own order.
+  // The caller's arrays, of the whole batch in its own order.
   View<const T> x;
   View<T> y;  // data null: nobody asks for the sequence
   const T* h0 = nullptr;
@@ -99,7 +100,7 @@ struct Direction {
 
   const T* x_at(long step) const {
     return x_copy.data() ? x_copy.data() + step_rows(step) * input
-                         : x.data + (reverse_input ? steps->count - 1 - step : step) * x.step;
+                         : x.data + batch_row(0) * x.row + (reverse_input ? steps->count - 1 - step : step) * x.step;
   }
   long x_row() const { return x_copy.data() ? input : x.row; }
   long x_step() const { return x_copy.data() ? input * steps->batch : reverse_input ? -x.step : x.step; }
@@ -126,7 +127,10 @@ CellOptions<T> cell_options(const Direction<T>& d, long panel) {
   return o;
 }
 
-// How the threads of a group share a direction. A matter of speed alone: no bit depends on it.
+// How the threads of a group share a direction: by its units, or by rows, for which it must be split before. A matter
+// of speed alone: no bit depends on it.
+template <class T>
+bool split_by_units(const Direction<T>& d, int threads);
 template <class T>
 Part part_of(const Direction<T>& d, const Team& group);
 
@@ -160,7 +164,7 @@ struct DirectionGradients {
   Buffer<T> dh, dc, carry, zone_carry, dm, product, reset_h;  // scratch of a step, [N, units]
   Buffer<T> projected;                                        // series of steps: gradient of the projected output
   Buffer<T> row_sums, row_sums_in, row_sums_rec, row_sums_late;
-  Buffer<T> packed;  // weight gradients in packed order
+  Buffer<T> packed;  // weight gradients in packed order; the first part's serves all
 };
 
 template <class T>
@@ -168,9 +172,10 @@ void prepare(Direction<T>& d, DirectionGradients<T>& gradients);
 // Turns the saved gates and normalised products into their gradients, in place.
 template <class T>
 void backward(Team& group, Direction<T>& d, DirectionGradients<T>& gradients);
+// Of all parts of a batch together.
 template <class T>
-void prepare_weight_gradients(Direction<T>& d, DirectionGradients<T>& gradients);
+void prepare_weight_gradients(std::vector<Direction<T>>& parts, std::vector<DirectionGradients<T>>& gradients);
 template <class T>
-void weight_gradients(Team& group, Direction<T>& d, DirectionGradients<T>& gradients);
+void weight_gradients(Team& group, std::vector<Direction<T>>& parts, std::vector<DirectionGradients<T>>& gradients);
 
 }  // namespace recurra

@@ -1,7 +1,7 @@
 // Forward through time, one direction.
 //
 // Chunk by chunk: the input product of a few steps at once into the gates, then step by step the recurrent product on
-// top of it and the cell. A thread owns rows (no meeting at all) or units (one meeting a step).
+// top of it and the cell. A thread has a direction to itself, or units of it (one meeting a step).
 #include <algorithm>
 #include <cstring>
 
@@ -41,7 +41,7 @@ class Forward {
   // Initial states into the series, and what is drawn once a sequence.
   void begin() {
     const auto fill = [&](T* to, const T* from, long count, long padded) {
-      for (long row = part_.row0; row < part_.row1; ++row) {
+      for (long row = 0; row < d_.steps->batch; ++row) {
         T* at = to + row * padded + units0();
         std::fill(at, to + row * padded + std::min(padded, part_.panel1 * d_.g.lanes), T(0));
         if (from) std::copy_n(from + d_.batch_row(row) * count + units0(), units(count), at);
@@ -49,10 +49,10 @@ class Forward {
     };
     fill(d_.h_at(0), d_.h0, d_.recurrent, d_.padded_recurrent);
     if (d_.lstm()) fill(d_.c_at(0), d_.c0, d_.g.hidden, d_.g.padded());
-    for (long row = part_.row0; row < part_.row1; ++row)
+    for (long row = 0; row < d_.steps->batch; ++row)
       if (d_.length(row) == 0) write_final(row, 0);
     if (d_.masked_h.data()) {
-      for (long row = part_.row0; row < part_.row1; ++row)
+      for (long row = 0; row < d_.steps->batch; ++row)
         dropout_row(d_.mask.data() + row * d_.padded_recurrent, static_cast<int>(d_.recurrent),
                     d_.config->recurrent_dropout, d_.seed, kRecurrentDropout, d_.layer, d_.direction, 0,
                     d_.batch_row(row));
@@ -68,7 +68,7 @@ class Forward {
                   d_.batch_row(row));
     };
     for (long step = first; step < last; ++step) {
-      for (long row = part_.row0; row < part_.row0 + part_.rows(d_.rows(step)); ++row) {
+      for (long row = 0; row < d_.rows(step); ++row) {
         if (d_.zone_h.data())
           draw(d_.zone_h_at(step) + row * d_.padded_recurrent, d_.recurrent, d_.config->zone_h, kZoneoutH, step, row);
         if (d_.zone_c.data())
@@ -79,8 +79,7 @@ class Forward {
 
   // x in processing order, dropped out, for the steps [first, last). By units the rows are shared out afresh.
   void copy_x(long first, long last) {
-    const Range all =
-        part_.by_units ? share(d_.steps->batch, group_.rank(), group_.size()) : Range{part_.row0, part_.row1};
+    const Range all = part_.by_units ? share(d_.steps->batch, group_.rank(), group_.size()) : Range{0, d_.steps->batch};
     std::vector<T> fresh(
         d_.sampling && d_.config->interlayer_dropout > 0 && d_.layer > 0 ? static_cast<std::size_t>(d_.input) : 0);
     for (long step = first; step < last; ++step) {
@@ -94,7 +93,7 @@ class Forward {
           for (long i = 0; i < d_.input; ++i) to[i] = from[i * d_.x.element];
         }
         if (d_.dropout_mask.data()) {
-          const T* mask = d_.dropout_mask.data() + n * d_.input;
+          const T* mask = d_.dropout_mask.data() + row * d_.input;
           for (long i = 0; i < d_.input; ++i) to[i] *= mask[i];
         }
         if (fresh.empty()) continue;
@@ -107,7 +106,7 @@ class Forward {
 
   // The masked state after `state` steps, for its first `active` rows.
   void mask_h(long state, long active) {
-    for (long row = part_.row0; row < part_.row0 + part_.rows(active); ++row) {
+    for (long row = 0; row < active; ++row) {
       const T* h = d_.h_at(state) + row * d_.padded_recurrent;
       const T* mask = d_.mask.data() + row * d_.padded_recurrent;
       T* out = d_.masked_h_at(state) + row * d_.padded_recurrent;
@@ -120,19 +119,16 @@ class Forward {
     if (part_.by_units && d_.x_copy.data() && !d_.training) group_.meet();
     if (d_.sampling) draw_zones(first, last);
     const bool normal = d_.config->layer_norm;
-    const auto product = [&](long step, long laid, long row0, long rows, long a_row, T* gates) {
-      gate_product(d_, d_.weights->in, d_.g.in, part_, laid, row0, rows, d_.x_at(step) + row0 * d_.x_row(), a_row,
-                   gates, normal, normal ? Start::kZero : Start::kBias, d_.weights->bias.data());
-    };
-    if (part_.row1 - part_.row0 < k_.tile_rows && !d_.steps->ragged && !normal) {
+    if (d_.steps->batch < k_.tile_rows && !d_.steps->ragged && !normal) {
       over_time(first, last);
     } else {
       for (long step = first; step < last; ++step) {
-        const long rows = part_.rows(d_.rows(step));
+        const long rows = d_.rows(step);
         if (rows <= 0) break;
         T* gates = normal ? d_.normal_in.normal.data() + d_.step_rows(step) * d_.g.panels * d_.g.in.slots() * d_.g.lanes
                           : d_.gates_at(step);
-        product(step, d_.laid_rows(step), part_.row0, rows, d_.x_row(), gates);
+        gate_product(d_, d_.weights->in, d_.g.in, part_, d_.laid_rows(step), rows, d_.x_at(step), d_.x_row(), gates,
+                     normal, normal ? Start::kZero : Start::kBias, d_.weights->bias.data());
         if (normal) normalise(d_.normal_in, d_.g.in, step, d_.weights->scale_in, d_.weights->bias, false);
       }
     }
@@ -142,7 +138,7 @@ class Forward {
   // Few rows: the steps of each row make the rows of its product.
   void over_time(long first, long last) {
     const long batch = d_.steps->batch, step_size = d_.g.step(batch);
-    for (long row = part_.row0; row < part_.row1; ++row) {
+    for (long row = 0; row < d_.steps->batch; ++row) {
       Product<T> p{};
       const Columns& columns = d_.g.in;
       p.rows = last - first;
@@ -168,9 +164,9 @@ class Forward {
   // GRU: slot u starts from its bias; the tail's has.
   void fill_u(long first, long last) {
     for (long step = first; step < last; ++step) {
-      const long rows = part_.rows(d_.rows(step));
+      const long rows = d_.rows(step);
       for (long panel = part_.panel0; panel < std::min(part_.panel1, d_.g.whole()); ++panel) {
-        T* u = gate_at(d_.g, d_.gates_at(step), d_.laid_rows(step), panel, part_.row0) + 3 * d_.g.lanes;
+        T* u = gate_at(d_.g, d_.gates_at(step), d_.laid_rows(step), panel, 0) + 3 * d_.g.lanes;
         for (long row = 0; row < rows; ++row)
           copy_short(d_.weights->bias_u.data() + panel * d_.g.lanes, d_.g.lanes, u + row * d_.g.row());
       }
@@ -181,8 +177,7 @@ class Forward {
                  const Buffer<T>& shift, bool add) {
     const std::vector<Group> groups = groups_of(*d_.config, d_.g, columns);
     for (std::size_t i = 0; i < groups.size(); ++i) {
-      Normalise<T> n =
-          normalise_arguments(d_, series, columns, groups[i], i, step, part_.row0, part_.rows(d_.rows(step)), scale);
+      Normalise<T> n = normalise_arguments(d_, series, columns, groups[i], i, step, scale);
       n.shift = shift.data() + groups[i].slot * d_.g.lanes;
       n.add = add && columns.slot + groups[i].slot != 3;  // a GRU's slot u has no input part
       if (d_.lstm()) n.add = add;
@@ -191,43 +186,40 @@ class Forward {
   }
 
   void recurrent_product(const PackedMatrix<T>& matrix, const Columns& columns, NormalSeries<T>& series,
-                         const Buffer<T>& scale, const Buffer<T>& shift, long step, const T* a, long a_row,
-                         const Part& part) {
-    const long laid = d_.laid_rows(step), rows = part.rows(d_.rows(step));
+                         const Buffer<T>& scale, const Buffer<T>& shift, long step, const T* a, long a_row) {
+    const long laid = d_.laid_rows(step), rows = d_.rows(step);
     if (!d_.config->layer_norm) {
-      gate_product<T>(d_, matrix, columns, part, laid, part.row0, rows, a + part.row0 * a_row, a_row, d_.gates_at(step),
-                      false, Start::kGates, nullptr);
+      gate_product<T>(d_, matrix, columns, part_, laid, rows, a, a_row, d_.gates_at(step), false, Start::kGates,
+                      nullptr);
       return;
     }
     T* own = series.normal.data() + d_.step_rows(step) * d_.g.panels * columns.slots() * d_.g.lanes;
-    gate_product<T>(d_, matrix, columns, part, laid, part.row0, rows, a + part.row0 * a_row, a_row, own, true,
-                    Start::kZero, nullptr);
+    gate_product<T>(d_, matrix, columns, part_, laid, rows, a, a_row, own, true, Start::kZero, nullptr);
     normalise(series, columns, step, scale, shift, true);
   }
 
   // What the cell reads and writes for the unit vectors [panel0, panel1).
   CellArrays<T> cell_arrays(long step, long panel0, long panel1) {
-    const long laid = d_.laid_rows(step), r = part_.row0, unit = panel0 * d_.g.lanes, padded = d_.g.padded();
+    const long laid = d_.laid_rows(step), unit = panel0 * d_.g.lanes, padded = d_.g.padded();
     CellArrays<T> a{};
-    a.rows = part_.rows(d_.rows(step)), a.panels = panel1 - panel0;
-    a.gates = gate_at(d_.g, d_.gates_at(step), laid, panel0, r), a.gates_row = d_.g.row(panel0),
+    a.rows = d_.rows(step), a.panels = panel1 - panel0;
+    a.gates = gate_at(d_.g, d_.gates_at(step), laid, panel0, 0), a.gates_row = d_.g.row(panel0),
     a.gates_panel = d_.g.panel(laid), a.tail = d_.g.tail;
-    a.h_prev = d_.h_at(step) + r * d_.padded_recurrent + unit, a.h_prev_row = d_.padded_recurrent;
-    a.h =
-        d_.output.data() ? d_.output_at(step) + r * padded + unit : d_.h_at(step + 1) + r * d_.padded_recurrent + unit;
+    a.h_prev = d_.h_at(step) + unit, a.h_prev_row = d_.padded_recurrent;
+    a.h = d_.output.data() ? d_.output_at(step) + unit : d_.h_at(step + 1) + unit;
     a.h_row = d_.output.data() ? padded : d_.padded_recurrent;
     a.c_row = padded;
-    if (d_.lstm()) a.c_prev = d_.c_at(step) + r * padded + unit, a.c = d_.c_at(step + 1) + r * padded + unit;
-    if (d_.zone_c.data()) a.zone_c = d_.zone_c_at(step) + r * padded + unit, a.zone_row = padded;
-    if (d_.mask.data()) a.mask = d_.mask.data() + r * d_.padded_recurrent + unit, a.mask_row = d_.padded_recurrent;
-    if (d_.reset_h.data()) a.reset_h = d_.reset_h_at(step) + r * padded + unit, a.reset_h_row = padded;
-    if (d_.fresh.data()) a.fresh = d_.fresh.data() + r * padded + unit, a.fresh_row = padded;
-    if (d_.normal_c.normal.data()) a.normal = d_.normal_c_at(step) + r * padded + unit;
+    if (d_.lstm()) a.c_prev = d_.c_at(step) + unit, a.c = d_.c_at(step + 1) + unit;
+    if (d_.zone_c.data()) a.zone_c = d_.zone_c_at(step) + unit, a.zone_row = padded;
+    if (d_.mask.data()) a.mask = d_.mask.data() + unit, a.mask_row = d_.padded_recurrent;
+    if (d_.reset_h.data()) a.reset_h = d_.reset_h_at(step) + unit, a.reset_h_row = padded;
+    if (d_.fresh.data()) a.fresh = d_.fresh.data() + unit, a.fresh_row = padded;
+    if (d_.normal_c.normal.data()) a.normal = d_.normal_c_at(step) + unit;
     return a;
   }
 
   void step(long step) {
-    const long active = d_.rows(step), rows = part_.rows(active);
+    const long rows = d_.rows(step);
     if (rows > 0) {
       if (d_.plain() && !d_.config->layer_norm) {
         plain_step(step, rows);
@@ -236,7 +228,7 @@ class Forward {
       }
       if (d_.output.data()) project(step, rows);
       if (d_.zones_h()) zone_h(step, rows);
-      if (d_.masked_h.data()) mask_h(step + 1, active);
+      if (d_.masked_h.data()) mask_h(step + 1, rows);
       write_y(step, rows);
     }
   }
@@ -258,9 +250,8 @@ class Forward {
       const long panel = part_.panel0 + (step % 2 ? groups - 1 - i : i) * together;
       Part some = part_;
       some.panel0 = panel, some.panel1 = std::min(part_.panel1, panel + together);
-      gate_product<T>(d_, d_.weights->rec, d_.g.rec, some, d_.laid_rows(step), part_.row0, rows,
-                      h + part_.row0 * d_.padded_recurrent, d_.padded_recurrent, d_.gates_at(step), false,
-                      Start::kGates, nullptr);
+      gate_product<T>(d_, d_.weights->rec, d_.g.rec, some, d_.laid_rows(step), rows, h, d_.padded_recurrent,
+                      d_.gates_at(step), false, Start::kGates, nullptr);
       plain_cell(step, some.panel0, some.panel1);
     }
   }
@@ -275,16 +266,15 @@ class Forward {
   // Products and cell of a single row.
   void row_step(long step) {
     const PackedMatrix<T>& w = d_.weights->rec;
-    const long laid = d_.laid_rows(step), r = part_.row0, unit = units0(), padded = d_.g.padded();
-    const long wide = d_.padded_recurrent;
-    T* const gates = gate_at(d_.g, d_.gates_at(step), laid, part_.panel0, r);
+    const long laid = d_.laid_rows(step), unit = units0();
+    T* const gates = gate_at(d_.g, d_.gates_at(step), laid, part_.panel0, 0);
     RowStep<T> s{};
     s.panels = part_.panel1 - part_.panel0;
     s.start = gates, s.start_u = gates + 3 * d_.g.lanes, s.start_panel = s.start_u_panel = d_.g.panel(laid);
-    s.depth = w.depth, s.h_prev = d_.product_h_at(step) + r * wide, s.h_own = d_.h_at(step) + r * wide + unit;
+    s.depth = w.depth, s.h_prev = d_.product_h_at(step), s.h_own = d_.h_at(step) + unit;
     s.rec_panel = w.panel_size(), s.rec = w.data.data() + part_.panel0 * s.rec_panel;
-    s.h = d_.output.data() ? d_.output_at(step) + r * padded + unit : d_.h_at(step + 1) + r * wide + unit;
-    if (d_.lstm()) s.c_prev = d_.c_at(step) + r * padded + unit, s.c = d_.c_at(step + 1) + r * padded + unit;
+    s.h = d_.output.data() ? d_.output_at(step) + unit : d_.h_at(step + 1) + unit;
+    if (d_.lstm()) s.c_prev = d_.c_at(step) + unit, s.c = d_.c_at(step + 1) + unit;
     if (d_.training) s.gates = gates, s.gates_panel = s.start_panel;
     s.backwards = step % 2 != 0;
     k_.cells[d_.config->cell].one_row(s);
@@ -292,14 +282,14 @@ class Forward {
 
   void general_step(long step) {
     recurrent_product(d_.weights->rec, d_.g.rec, d_.normal_rec, d_.weights->scale_rec, d_.weights->shift_rec, step,
-                      d_.product_h_at(step), d_.padded_recurrent, part_);
+                      d_.product_h_at(step), d_.padded_recurrent);
     const CellKernels<T>& cell = k_.cells[d_.config->cell];
     const CellArrays<T> a = cell_arrays(step, part_.panel0, part_.panel1);
     const CellOptions<T> options = cell_options(d_, part_.panel0);
     cell.forward_stage1(a, options);
     if (d_.config->cell == kGruBefore)
       recurrent_product(d_.weights->late, d_.g.late, d_.normal_late, d_.weights->scale_late, d_.weights->shift_late,
-                        step, d_.reset_h_at(step), d_.g.padded(), part_);
+                        step, d_.reset_h_at(step), d_.g.padded());
     if (a.normal) normalise_cell(step, a);
     if (cell.forward_stage2) cell.forward_stage2(a, options);
   }
@@ -310,7 +300,7 @@ class Forward {
     for (long row = 0; row < a.rows; ++row)
       std::copy_n(a.fresh + row * a.fresh_row, d_.g.padded(), a.normal + row * a.fresh_row);
     n.z = a.normal, n.z_row = a.fresh_row, n.z_panel = d_.g.lanes;
-    n.deviation = d_.normal_c.deviation.data() + d_.step_rows(step) + part_.row0;
+    n.deviation = d_.normal_c.deviation.data() + d_.step_rows(step);
     k_.normalise(n);
   }
 
@@ -319,15 +309,14 @@ class Forward {
     Product<T> p{};
     p.rows = rows, p.vectors = matrix.vectors, p.panel_vectors = matrix.panel_vectors, p.blocks = 1,
     p.depth = matrix.depth;
-    p.a = d_.output_at(step) + part_.row0 * d_.g.padded(), p.a_row = d_.g.padded();
+    p.a = d_.output_at(step), p.a_row = d_.g.padded();
     p.b = matrix.data.data(), p.b_panel = matrix.panel_size();
-    p.c = d_.h_at(step + 1) + part_.row0 * d_.padded_recurrent, p.c_row = d_.padded_recurrent,
-    p.c_panel = 4 * d_.g.lanes;
+    p.c = d_.h_at(step + 1), p.c_row = d_.padded_recurrent, p.c_panel = 4 * d_.g.lanes;
     k_.multiply(p);
   }
 
   void zone_h(long step, long rows) {
-    for (long row = part_.row0; row < part_.row0 + rows; ++row) {
+    for (long row = 0; row < rows; ++row) {
       const long at = row * d_.padded_recurrent;
       const T *before = d_.h_at(step) + at, *kept = d_.zone_h_at(step) + at;
       T* h = d_.h_at(step + 1) + at;
@@ -337,15 +326,15 @@ class Forward {
 
   void write_y(long step, long rows) {
     const T* h = d_.h_at(step + 1) + units0();
-    const long count = units(d_.recurrent), last = part_.row0 + rows;
+    const long count = units(d_.recurrent);
     if (d_.y.data) {
       T* y = d_.y.data + units0();
-      for (long row = part_.row0; row < last; ++row)
+      for (long row = 0; row < rows; ++row)
         copy_short(h + row * d_.padded_recurrent, count,
                    y + d_.batch_row(row) * d_.y.row + d_.output_time(row, step) * d_.y.step);
     }
     if (!d_.steps->ragged && step + 1 < d_.steps->count) return;
-    for (long row = part_.row0; row < last; ++row)
+    for (long row = 0; row < rows; ++row)
       if (step + 1 == d_.length(row)) write_final(row, step + 1);
   }
 

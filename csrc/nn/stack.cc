@@ -16,21 +16,22 @@ StackRun<T>::StackRun(std::shared_ptr<Plan<T>> plan, const T* weights, const Sta
       training_(training),
       steps_(make_steps(arguments.batch, arguments.time, arguments.lengths)) {
   const Config& c = config();
+  threads_ = useful();
+  for (long direction = 0; direction < c.directions(); ++direction)
+    parted_[direction] = parted(steps_, static_cast<int>(std::clamp<long>(steps_.batch, 1, group_size(direction))));
   directions_.resize(static_cast<std::size_t>(c.layers * c.directions()));
   outputs_.resize(static_cast<std::size_t>(c.layers - 1));
   apart_.resize(static_cast<std::size_t>(c.layers));
   for (long layer = 0; layer < c.layers; ++layer) prepare_layer(layer);
 }
 
+// Where the directions of a layer write their sequences; taking memory for what lies between layers.
 template <class T>
-void StackRun<T>::prepare_layer(long layer) {
+View<T> StackRun<T>::output_of(long layer) {
   const Config& c = config();
-  const bool last = layer == c.layers - 1;
   const long batch = arguments_.batch, recurrent = c.recurrent();
-  View<const T> x = arguments_.x;
-  if (layer > 0) x = {outputs_[static_cast<std::size_t>(layer - 1)].data(), c.output(), batch * c.output(), 1};
   View<T> y;
-  if (!last) {
+  if (layer < c.layers - 1) {
     Buffer<T>& output = outputs_[static_cast<std::size_t>(layer)];
     output = Buffer<T>(static_cast<std::size_t>(time_rows() * c.output()));
     y = {output.data(), c.output(), batch * c.output(), 1};
@@ -42,35 +43,71 @@ void StackRun<T>::prepare_layer(long layer) {
     apart = Buffer<T>(static_cast<std::size_t>(time_rows() * 2 * recurrent));
     y = {apart.data(), 2 * recurrent, batch * 2 * recurrent, 1};
   }
-  for (long direction = 0; direction < c.directions(); ++direction) {
-    const long index = layer * c.directions() + direction;
-    Direction<T>& d = at(layer, direction);
-    d.config = &c, d.steps = &steps_, d.kernels = &kernels_of<T>(c);
-    d.weights = &weights_->directions[static_cast<std::size_t>(index)];
-    d.g = geometry_of(c, d.kernels->lanes, batch >= 2 * num_threads());  // kernels of a single row know no tail
-    d.layer = layer, d.direction = direction;
-    d.training = training_, d.sampling = arguments_.sampling, d.seed = arguments_.seed;
-    d.reverse_input = direction == 1 || (c.go_backwards && layer == 0);
-    d.reverse_output = direction == 1;
-    d.input = c.layer_input(layer), d.recurrent = recurrent, d.padded_recurrent = padded_to(recurrent, d.g.lanes);
-    d.x = x, d.y = y;
-    if (d.y.data) d.y.data += direction * recurrent;
-    const auto state = [&](auto* base, long width) { return base ? base + index * batch * width : nullptr; };
-    d.h0 = state(arguments_.h0, recurrent), d.hn = state(arguments_.hn, recurrent);
-    if (d.lstm()) d.c0 = state(arguments_.c0, c.hidden), d.cn = state(arguments_.cn, c.hidden);
-    prepare(d);
-  }
+  return y;
+}
+
+// A direction but for its input, its output and its memory.
+template <class T>
+Direction<T> StackRun<T>::describe(long layer, long direction, const Steps& steps) const {
+  const Config& c = config();
+  const long index = layer * c.directions() + direction, batch = arguments_.batch, recurrent = c.recurrent();
+  Direction<T> d;
+  d.config = &c, d.steps = &steps, d.kernels = &kernels_of<T>(c);
+  d.weights = &weights_->directions[static_cast<std::size_t>(index)];
+  d.g = geometry_of(c, d.kernels->lanes, batch >= 2 * group_size(direction));  // single rows have kernels without
+  d.layer = layer, d.direction = direction;
+  d.training = training_, d.sampling = arguments_.sampling, d.seed = arguments_.seed;
+  d.reverse_input = direction == 1 || (c.go_backwards && layer == 0);
+  d.reverse_output = direction == 1;
+  d.input = c.layer_input(layer), d.recurrent = recurrent, d.padded_recurrent = padded_to(recurrent, d.g.lanes);
+  const auto state = [&](auto* base, long width) { return base ? base + index * batch * width : nullptr; };
+  d.h0 = state(arguments_.h0, recurrent), d.hn = state(arguments_.hn, recurrent);
+  if (d.lstm()) d.c0 = state(arguments_.c0, c.hidden), d.cn = state(arguments_.cn, c.hidden);
+  return d;
 }
 
 template <class T>
-int StackRun<T>::threads() const {
-  const int most = num_threads(), directions = static_cast<int>(config().directions());
-  int useful = 1;
-  for (const Direction<T>& d : directions_) {
-    const int each = useful_threads(d, std::max(1, most / directions));
-    useful = std::max(useful, directions == 2 && worth_a_thread(d) ? std::min(most, 2 * each) : each);
+void StackRun<T>::prepare_layer(long layer) {
+  const Config& c = config();
+  View<const T> x = arguments_.x;
+  if (layer > 0)
+    x = {outputs_[static_cast<std::size_t>(layer - 1)].data(), c.output(), arguments_.batch * c.output(), 1};
+  const View<T> y = output_of(layer);
+  for (long direction = 0; direction < c.directions(); ++direction) {
+    Parts& parts = at(layer, direction);
+    Direction<T> whole = describe(layer, direction, steps_);
+    if (split_by_units(whole, group_size(direction))) {
+      parts.push_back(std::move(whole));
+    } else {
+      for (const Steps& steps : parted_[direction]) parts.push_back(describe(layer, direction, steps));
+    }
+    for (Direction<T>& d : parts) {
+      d.x = x, d.y = y;
+      if (d.y.data) d.y.data += direction * c.recurrent();
+      prepare(d);
+    }
   }
-  return useful;
+}
+
+// Threads that this work occupies with profit.
+template <class T>
+int StackRun<T>::useful() const {
+  const Config& c = config();
+  const int most = num_threads(), directions = static_cast<int>(c.directions());
+  int count = 1;
+  for (long layer = 0; layer < c.layers; ++layer) {
+    const Direction<T> d = describe(layer, 0, steps_);
+    const int each = useful_threads(d, std::max(1, most / directions));
+    count = std::max(count, directions == 2 && worth_a_thread(d) ? std::min(most, 2 * each) : each);
+  }
+  return count;
+}
+
+// Threads that work on a direction together.
+template <class T>
+int StackRun<T>::group_size(long direction) const {
+  if (config().directions() == 1 || threads_ == 1) return threads_;
+  return direction == 0 ? threads_ / 2 : threads_ - threads_ / 2;
 }
 
 // Zeros behind each sample's end.
@@ -86,11 +123,14 @@ void StackRun<T>::zero_padding(Team& team, const View<T>& y, long width) {
 template <class T>
 bool StackRun<T>::run_layers(const Poll& poll) {
   const Config& c = config();
-  return run_team(threads(), poll, [&](Team& team) {
+  return run_team(threads_, poll, [&](Team& team) {
     for (long layer = 0; layer < c.layers; ++layer) {
       const bool last = layer == c.layers - 1;
-      zero_padding(team, at(layer, 0).y, c.directions() * c.recurrent());
-      each_direction(team, [&](Team& group, long direction) { recurra::forward(group, at(layer, direction)); });
+      zero_padding(team, at(layer, 0).front().y, c.directions() * c.recurrent());
+      each_direction(team, [&](Team& group, long direction) {
+        Parts& parts = at(layer, direction);
+        each_part(group, parts, [&](Team& own, std::size_t part) { recurra::forward(own, parts[part]); });
+      });
       if (!team.meet()) return;
       if (!merges() || (last && !arguments_.sequences)) continue;
       const View<T> y = last ? arguments_.sequence(arguments_.y, c.output())
@@ -107,8 +147,9 @@ bool StackRun<T>::forward_again(const T* x, T* y, const Poll& poll) {
   arguments_.y = y;
   const long layers = config().layers, recurrent = config().recurrent();
   for (long direction = 0; direction < config().directions(); ++direction) {
-    at(0, direction).x.data = x;
-    if (!merges()) at(layers - 1, direction).y.data = y + direction * recurrent;
+    for (Direction<T>& d : at(0, direction)) d.x.data = x;
+    if (merges()) continue;
+    for (Direction<T>& d : at(layers - 1, direction)) d.y.data = y + direction * recurrent;
   }
   return run_layers(poll);
 }

@@ -71,10 +71,14 @@ class StackRun {
   const StackArguments<T>& arguments() const { return arguments_; }
 
  private:
-  Direction<T>& at(long layer, long direction) {
+  using Parts = std::vector<Direction<T>>;
+  Parts& at(long layer, long direction) {
     return directions_[static_cast<std::size_t>(layer * config().directions() + direction)];
   }
-  int threads() const;
+  Direction<T> describe(long layer, long direction, const Steps& steps) const;
+  int useful() const;
+  int group_size(long direction) const;
+  View<T> output_of(long layer);
   bool merges() const { return config().bidirectional && config().merge != Merge::kConcat; }
   long time_rows() const { return arguments_.batch * arguments_.time; }
   void prepare_layer(long layer);
@@ -91,6 +95,17 @@ class StackRun {
     }
     for (long direction = 0; direction < directions; ++direction) f(team, direction);
   }
+  // Calls f(group, part): each thread for its share of the parts, or all for the only one.
+  template <class F>
+  static void each_part(Team& group, const Parts& parts, const F& f) {
+    if (parts.size() == 1 && split_by_units(parts.front(), group.size())) {
+      f(group, std::size_t{0});
+      return;
+    }
+    Team alone = group.part(group.rank(), 1, nullptr);
+    const Range own = share(static_cast<long>(parts.size()), group.rank(), group.size());
+    for (long part = own.first; part < own.last; ++part) f(alone, static_cast<std::size_t>(part));
+  }
   void zero_padding(Team& team, const View<T>& y, long width);
   void merge_outputs(Team& team, long layer, const View<T>& y);
   void merge_last();
@@ -104,9 +119,11 @@ class StackRun {
   StackArguments<T> arguments_;
   bool training_;
   Steps steps_;
-  std::vector<Direction<T>> directions_;  // [L * D]
-  std::vector<Buffer<T>> outputs_;        // [L - 1]: (T, N, O) between layers
-  std::vector<Buffer<T>> apart_;          // [L]: (T, N, 2 R), the directions before they are merged
+  int threads_ = 1;
+  std::vector<Steps> parted_[2];    // the batch as the threads of each direction share it
+  std::vector<Parts> directions_;   // [L * D]; one part where threads share the units
+  std::vector<Buffer<T>> outputs_;  // [L - 1]: (T, N, O) between layers
+  std::vector<Buffer<T>> apart_;    // [L]: (T, N, 2 R), the directions before they are merged
   Buffer<T> last_;  // (2, N, R), with training: the final states that were multiplied into the last output
   Barrier barriers_[2];
 };

@@ -54,10 +54,11 @@ void StackRun<T>::split_gradients(Team& team, long layer, const View<const T>& d
 template <class T>
 std::vector<Buffer<T>*> StackRun<T>::overwritten() {
   std::vector<Buffer<T>*> all;
-  for (Direction<T>& d : directions_)
-    for (Buffer<T>* b :
-         {&d.gates, &d.normal_in.normal, &d.normal_rec.normal, &d.normal_late.normal, &d.normal_c.normal})
-      if (b->data()) all.push_back(b);
+  for (Parts& parts : directions_)
+    for (Direction<T>& d : parts)
+      for (Buffer<T>* b :
+           {&d.gates, &d.normal_in.normal, &d.normal_rec.normal, &d.normal_late.normal, &d.normal_c.normal})
+        if (b->data()) all.push_back(b);
   return all;
 }
 
@@ -106,45 +107,51 @@ bool StackRun<T>::backward(const StackGradients<T>& given, bool keep, const Poll
 
   // dx of each layer's directions, (T, N, I); a single direction of layer 0 and the first of two write to the caller's
   // array.
-  std::vector<DirectionGradients<T>> gradients(directions_.size());
+  using Gradients = std::vector<DirectionGradients<T>>;  // one for each part
+  std::vector<Gradients> gradients(directions_.size());
   std::vector<Buffer<T>> dx(directions_.size());
   Buffer<T> split;
   if (merges()) split = Buffer<T>(static_cast<std::size_t>(time_rows() * 2 * recurrent));
   for (long layer = 0; layer < c.layers; ++layer) {
     for (long direction = 0; direction < directions; ++direction) {
       const long i = layer * directions + direction;
-      Direction<T>& d = at(layer, direction);
-      DirectionGradients<T>& o = gradients[static_cast<std::size_t>(i)];
-      o.weights = given.weights, o.offsets = &plan_->layout().offsets[static_cast<std::size_t>(i)];
-      o.dhn = given.dhn ? given.dhn + i * batch * recurrent : nullptr;
-      if (last.data() && layer == top) o.dhn = last.data() + direction * batch * recurrent;
-      o.dh0 = given.dh0 ? given.dh0 + i * batch * recurrent : nullptr;
-      if (given.dh) {
-        const long sample = arguments_.time * recurrent;
-        o.total_dh = {given.dh + i * batch * sample, sample, recurrent, 1};
-      }
-      if (d.lstm()) {
-        o.dcn = given.dcn ? given.dcn + i * batch * c.hidden : nullptr;
-        o.dc0 = given.dc0 ? given.dc0 + i * batch * c.hidden : nullptr;
-      }
-      prepare(d, o);
-      if (o.weights) prepare_weight_gradients(d, o);
+      Parts& parts = at(layer, direction);
+      Gradients& out = gradients[static_cast<std::size_t>(i)];
+      const long input = c.layer_input(layer);
+      View<T> to;
       if (layer == 0 && direction == 0 && given.dx) {
-        o.dx = arguments_.sequence(given.dx, d.input);
-        if (steps_.ragged) std::fill_n(given.dx, time_rows() * d.input, T(0));
+        to = arguments_.sequence(given.dx, input);
+        if (steps_.ragged) std::fill_n(given.dx, time_rows() * input, T(0));
       } else if (layer > 0 || given.dx) {
         Buffer<T>& own = dx[static_cast<std::size_t>(i)];
-        own = steps_.ragged ? zeros<T>(time_rows() * d.input)
-                            : Buffer<T>(static_cast<std::size_t>(time_rows() * d.input));
-        o.dx = {own.data(), d.input, batch * d.input, 1};
+        own = steps_.ragged ? zeros<T>(time_rows() * input) : Buffer<T>(static_cast<std::size_t>(time_rows() * input));
+        to = {own.data(), input, batch * input, 1};
       }
+      for (Direction<T>& d : parts) {
+        DirectionGradients<T>& o = out.emplace_back();
+        o.weights = given.weights, o.offsets = &plan_->layout().offsets[static_cast<std::size_t>(i)];
+        o.dx = to;
+        o.dhn = given.dhn ? given.dhn + i * batch * recurrent : nullptr;
+        if (last.data() && layer == top) o.dhn = last.data() + direction * batch * recurrent;
+        o.dh0 = given.dh0 ? given.dh0 + i * batch * recurrent : nullptr;
+        if (given.dh) {
+          const long sample = arguments_.time * recurrent;
+          o.total_dh = {given.dh + i * batch * sample, sample, recurrent, 1};
+        }
+        if (d.lstm()) {
+          o.dcn = given.dcn ? given.dcn + i * batch * c.hidden : nullptr;
+          o.dc0 = given.dc0 ? given.dc0 + i * batch * c.hidden : nullptr;
+        }
+        prepare(d, o);
+      }
+      if (given.weights) prepare_weight_gradients(parts, out);
     }
   }
 
-  const bool done = run_team(threads(), poll, [&](Team& team) {
+  const bool done = run_team(threads_, poll, [&](Team& team) {
     View<const T> dy = arguments_.sequences ? given.dy_view : View<const T>{};
     for (long layer = top; layer >= 0; --layer) {
-      const auto of = [&](long direction) -> DirectionGradients<T>& {
+      const auto of = [&](long direction) -> Gradients& {
         return gradients[static_cast<std::size_t>(layer * directions + direction)];
       };
       View<const T> apart = dy;
@@ -154,21 +161,23 @@ bool StackRun<T>::backward(const StackGradients<T>& given, bool keep, const Poll
         if (!team.meet()) return;
       }
       each_direction(team, [&](Team& group, long direction) {
-        DirectionGradients<T>& o = of(direction);
+        Parts& parts = at(layer, direction);
+        Gradients& out = of(direction);
         View<const T> own = apart;
         if (own.data) own.data += direction * recurrent * own.element;
-        if (group.rank() == 0) o.dy = own;
+        if (group.rank() == 0)
+          for (DirectionGradients<T>& o : out) o.dy = own;
         if (!group.meet()) return;
-        recurra::backward(group, at(layer, direction), o);
-        if (!o.weights || !group.meet()) return;
-        weight_gradients(group, at(layer, direction), o);
+        each_part(group, parts, [&](Team& few, std::size_t part) { recurra::backward(few, parts[part], out[part]); });
+        if (!given.weights || !group.meet()) return;
+        weight_gradients(group, parts, out);
       });
       if (!team.meet()) return;
-      DirectionGradients<T>& o = of(0);
+      const DirectionGradients<T>& o = of(0).front();
       if (directions == 2 && o.dx.data) {
-        const View<T> other = of(1).dx;
+        const View<T> other = of(1).front().dx;
         const Range own = share(time_rows(), team.rank(), team.size());
-        const long width = at(layer, 0).input;
+        const long width = c.layer_input(layer);
         for (long i = own.first; i < own.last; ++i) {
           T* to = o.dx.data + i % batch * o.dx.row + i / batch * o.dx.step;
           const T* from = other.data + i % batch * other.row + i / batch * other.step;

@@ -22,4 +22,7 @@ struct Steps {
 // lengths: [N], each from 0 to `steps`; null: all are `steps`.
 Steps make_steps(long batch, long steps, const std::int64_t* lengths);
 
+// The batch in parts of consecutive sorted rows, with about as many active steps each.
+std::vector<Steps> parted(const Steps& all, int parts);
+
 }  // namespace recurra

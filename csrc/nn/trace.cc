@@ -39,20 +39,24 @@ template <class T>
 bool StackRun<T>::trace(const StackTrace<T>& out, const Poll& poll) {
   const Config& c = config();
   const Columns slots = gate_slots(c);
-  return run_team(threads(), poll, [&](Team& team) {
+  return run_team(threads_, poll, [&](Team& team) {
     for (std::size_t index = 0; index < directions_.size(); ++index) {
-      Direction<T>& d = directions_[index];
       const long first = static_cast<long>(index) * time_rows();
       const Range own = share(arguments_.batch, team.rank(), team.size());
-      for (long row = own.first; row < own.last; ++row) {
-        if (!team.go_on()) return;
-        for (long step = 0; step < d.length(row); ++step) {
-          const long at = first + d.batch_row(row) * arguments_.time + d.output_time(row, step);
-          std::copy_n(d.h_at(step + 1) + row * d.padded_recurrent, d.recurrent, out.h + at * d.recurrent);
-          if (out.c) std::copy_n(d.c_at(step + 1) + row * d.g.padded(), c.hidden, out.c + at * c.hidden);
-          for (long gate = 0; gate < slots.count; ++gate)
-            unpack(d, step, row, slots.gates[gate], out.gates + (at * slots.count + gate) * c.hidden);
+      long before = 0;  // rows of the parts before
+      for (Direction<T>& d : directions_[index]) {
+        const long batch = d.steps->batch;
+        for (long row = std::max(0l, own.first - before); row < std::min(batch, own.last - before); ++row) {
+          if (!team.go_on()) return;
+          for (long step = 0; step < d.length(row); ++step) {
+            const long at = first + d.batch_row(row) * arguments_.time + d.output_time(row, step);
+            std::copy_n(d.h_at(step + 1) + row * d.padded_recurrent, d.recurrent, out.h + at * d.recurrent);
+            if (out.c) std::copy_n(d.c_at(step + 1) + row * d.g.padded(), c.hidden, out.c + at * c.hidden);
+            for (long gate = 0; gate < slots.count; ++gate)
+              unpack(d, step, row, slots.gates[gate], out.gates + (at * slots.count + gate) * c.hidden);
+          }
         }
+        before += batch;
       }
     }
   });

@@ -1,8 +1,8 @@
 // Gradients of the weights: products over all steps and rows, deferred until every gate gradient is there.
 //
-// Each thread owns pieces (matrix, panel, features) of the packed gradients. It takes the steps in blocks of about 256
-// rows, adds each block's sum to its total, and finally adds the totals to the caller's flat gradient. Blocks depend on
-// the batch alone, so the bits do not depend on the number of threads.
+// Each thread owns pieces (matrix, panel, features) of the packed gradients. It takes the steps, of all parts of the
+// batch, in blocks of about 256 rows, adds each block's sum to its total, and finally adds the totals to the caller's
+// flat gradient. Blocks depend on the batch alone, so the bits do not depend on the number of threads.
 #include <algorithm>
 #include <functional>
 #include <vector>
@@ -23,8 +23,8 @@ struct Term {
   long vectors = 0;        // vectors of a full panel
   long total_vectors = 0;  // of all panels but the tail's
   long tail_vectors = 0;   // of the tail, a last panel
-  std::function<const T*(long step)> left;
-  std::function<const T*(long step, long panel)> right;
+  std::function<const T*(std::size_t part, long step)> left;
+  std::function<const T*(std::size_t part, long step, long panel)> right;
   long left_row = 0, right_row = 0, tail_row = 0;
   std::function<void(const T* packed, long first, long last, long first_column, long columns)> unpack;
 
@@ -40,16 +40,20 @@ struct Term {
 template <class T>
 class WeightGradients {
  public:
-  WeightGradients(Direction<T>& d, DirectionGradients<T>& out) : d_(d), o_(out), k_(*d.kernels) {
+  WeightGradients(std::vector<Direction<T>>& parts, std::vector<DirectionGradients<T>>& out)
+      : parts_(parts), outs_(out), d_(parts.front()), o_(out.front()), k_(*d_.kernels) {
     const ParameterOffsets& at = *o_.offsets;
-    add_gates(d_.g.in, d_.input, at.weight_ih, [this](long s) { return d_.x_at(s); }, d_.input, d_.normal_in);
+    for (const Direction<T>& d : parts_) batch_ += d.steps->batch, steps_ = std::max(steps_, d.steps->count);
     add_gates(
-        d_.g.rec, d_.recurrent, at.weight_hh, [this](long s) { return d_.product_h_at(s); }, d_.padded_recurrent,
-        d_.normal_rec);
+        d_.g.in, d_.input, at.weight_ih, [this](std::size_t p, long s) { return parts_[p].x_at(s); }, d_.input,
+        &Direction<T>::normal_in);
+    add_gates(
+        d_.g.rec, d_.recurrent, at.weight_hh, [this](std::size_t p, long s) { return parts_[p].product_h_at(s); },
+        d_.padded_recurrent, &Direction<T>::normal_rec);
     if (d_.g.late.slots())
       add_gates(
-          d_.g.late, d_.recurrent, at.weight_hh, [this](long s) { return d_.reset_h_at(s); }, d_.g.padded(),
-          d_.normal_late);
+          d_.g.late, d_.recurrent, at.weight_hh, [this](std::size_t p, long s) { return parts_[p].reset_h_at(s); },
+          d_.g.padded(), &Direction<T>::normal_late);
     if (d_.config->projection) add_projection(at.weight_hr);
     if (d_.config->bias) add_biases(at.bias_ih, at.bias_hh);
   }
@@ -59,10 +63,10 @@ class WeightGradients {
       std::fill(packed + first * t.vectors_of(panel) * d_.g.lanes, packed + last * t.vectors_of(panel) * d_.g.lanes,
                 T(0));
     });
-    const long together = std::max(1l, kBlockRows / std::max(1l, d_.steps->batch));
-    for (long step = 0; step < d_.steps->count; step += together) {
+    const long together = std::max(1l, kBlockRows / std::max(1l, batch_));
+    for (long step = 0; step < steps_; step += together) {
       if (!group.go_on()) return;
-      const long end = std::min(d_.steps->count, step + together);
+      const long end = std::min(steps_, step + together);
       each_piece(group, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
         add_block(t, packed, panel, first, last, step, end);
       });
@@ -82,21 +86,23 @@ class WeightGradients {
 
  private:
   // The address of the gates of `columns`, whose gradients lie in the gates or, normalised, in an array of their own.
-  std::function<const T*(long, long)> gate_gradients(const Columns& columns, NormalSeries<T>& series,
-                                                     long panel_units) {
+  std::function<const T*(std::size_t, long, long)> gate_gradients(const Columns& columns,
+                                                                  NormalSeries<T> Direction<T>::* series,
+                                                                  long panel_units) {
     Geometry g = d_.g;
     const bool own = d_.config->layer_norm;
     if (own) g.slots = columns.slots();
     const long slot = own ? 0 : columns.slot * g.lanes;
-    return [this, g, own, slot, &series, panel_units](long step, long panel) -> const T* {
+    return [this, g, own, slot, series, panel_units](std::size_t part, long step, long panel) -> const T* {
+      Direction<T>& d = parts_[part];
       const T* base =
-          own ? series.normal.data() + d_.step_rows(step) * g.panels * g.slots * g.lanes : d_.gates_at(step);
-      return base + panel * panel_units * g.panel(d_.rows(step)) + (g.tail && panel == g.whole() ? 0 : slot);
+          own ? (d.*series).normal.data() + d.step_rows(step) * g.panels * g.slots * g.lanes : d.gates_at(step);
+      return base + panel * panel_units * g.panel(d.rows(step)) + (g.tail && panel == g.whole() ? 0 : slot);
     };
   }
 
-  void add_gates(const Columns& columns, long features, long offset, std::function<const T*(long)> left, long left_row,
-                 NormalSeries<T>& series) {
+  void add_gates(const Columns& columns, long features, long offset, std::function<const T*(std::size_t, long)> left,
+                 long left_row, NormalSeries<T> Direction<T>::* series) {
     Geometry g = d_.g;
     if (d_.config->layer_norm) g.slots = columns.slots();
     Term<T> t;
@@ -128,10 +134,10 @@ class WeightGradients {
     Term<T> t;
     t.features = d_.g.hidden;
     t.vectors = 4, t.total_vectors = d_.padded_recurrent / d_.g.lanes;
-    t.left = [this](long s) -> const T* { return d_.output_at(s); };
+    t.left = [this](std::size_t p, long s) -> const T* { return parts_[p].output_at(s); };
     t.left_row = d_.g.padded();
-    t.right = [this](long s, long panel) -> const T* {
-      return o_.projected.data() + d_.step_rows(s) * d_.padded_recurrent + panel * 4 * d_.g.lanes;
+    t.right = [this](std::size_t p, long s, long panel) -> const T* {
+      return outs_[p].projected.data() + parts_[p].step_rows(s) * d_.padded_recurrent + panel * 4 * d_.g.lanes;
     };
     t.right_row = d_.padded_recurrent;
     T* target = o_.weights + offset;
@@ -149,8 +155,8 @@ class WeightGradients {
     Term<T> t;
     t.vectors = g.row_major ? 4 : g.slots, t.total_vectors = g.whole() * g.slots;
     t.tail_vectors = g.tail_vectors(), t.tail_row = g.tail_row();
-    t.right = [this](long s, long panel) -> const T* {
-      return d_.gates_at(s) + panel * d_.g.granule() * d_.g.panel(d_.rows(s));
+    t.right = [this](std::size_t p, long s, long panel) -> const T* {
+      return parts_[p].gates_at(s) + panel * d_.g.granule() * d_.g.panel(parts_[p].rows(s));
     };
     t.right_row = single_row() ? g.step(1) : g.row();
     t.unpack = [this, bias_ih, bias_hh](const T* packed, long, long, long first_column, long count) {
@@ -175,7 +181,7 @@ class WeightGradients {
   }
 
   // One row and one step lie behind another: all steps are rows of one block.
-  bool single_row() const { return d_.steps->batch == 1; }
+  bool single_row() const { return batch_ == 1; }
 
   // Calls f(term, packed panel, panel, first feature, last feature) for this thread's share of every term's pieces.
   template <class F>
@@ -196,13 +202,13 @@ class WeightGradients {
     long rows[kBlockRows];
     const T *left[kBlockRows], *right[kBlockRows];
     Reduction<T> p{};
-    for (long s = step; s < end && d_.rows(s) > 0; ++s, ++p.blocks) {
-      rows[p.blocks] = d_.rows(s);
-      left[p.blocks] = t.features ? t.left(s) + first : nullptr;
-      right[p.blocks] = t.right(s, panel);
-      if (single_row()) {
-        rows[0] = end - step, p.blocks = 1;
-        break;
+    for (long s = step; s < (single_row() ? step + 1 : end); ++s) {
+      for (std::size_t part = 0; part < parts_.size(); ++part) {
+        const long active = s < parts_[part].steps->count ? parts_[part].rows(s) : 0;
+        if (active == 0) continue;
+        rows[p.blocks] = single_row() ? end - step : active;
+        left[p.blocks] = t.features ? t.left(part, s) + first : nullptr;
+        right[p.blocks++] = t.right(part, s, panel);
       }
     }
     p.columns = last - first, p.vectors = t.vectors_of(panel);
@@ -217,8 +223,9 @@ class WeightGradients {
     const ParameterOffsets& at = *o_.offsets;
     const long hidden = d_.g.hidden, padded = d_.g.padded();
     const auto add_kind = [&](long kind, long offset) {
-      for (long row = 0; row < d_.steps->batch; ++row)
-        for (long j = 0; j < hidden; ++j) o_.weights[offset + j] += o_.row_sums.data()[(row * 5 + kind) * padded + j];
+      each_row([&](const DirectionGradients<T>& o, long row) {
+        for (long j = 0; j < hidden; ++j) o_.weights[offset + j] += o.row_sums.data()[(row * 5 + kind) * padded + j];
+      });
     };
     if (at.weight_ph >= 0) {
       add_kind(0, at.weight_ph);
@@ -230,48 +237,58 @@ class WeightGradients {
       add_kind(4, at.bias_ln_c);
     }
     if (at.weight_ln_ih < 0) return;
-    add_scales(d_.g.in, o_.row_sums_in, at.weight_ln_ih);
-    add_scales(d_.g.rec, o_.row_sums_rec, at.weight_ln_hh);
-    if (d_.g.late.slots()) add_scales(d_.g.late, o_.row_sums_late, at.weight_ln_hh);
+    add_scales(d_.g.in, &DirectionGradients<T>::row_sums_in, at.weight_ln_ih);
+    add_scales(d_.g.rec, &DirectionGradients<T>::row_sums_rec, at.weight_ln_hh);
+    if (d_.g.late.slots()) add_scales(d_.g.late, &DirectionGradients<T>::row_sums_late, at.weight_ln_hh);
   }
 
-  void add_scales(const Columns& columns, const Buffer<T>& sums, long offset) {
+  // Calls f(gradients of the part, row of the part) in the order of the sorted batch.
+  template <class F>
+  void each_row(const F& f) {
+    for (std::size_t part = 0; part < parts_.size(); ++part)
+      for (long row = 0; row < parts_[part].steps->batch; ++row) f(outs_[part], row);
+  }
+
+  void add_scales(const Columns& columns, Buffer<T> DirectionGradients<T>::* sums, long offset) {
     const Geometry& g = d_.g;
     const long row_size = g.panels * columns.slots() * g.lanes;
     long before = 0;
     for (const Group& group : groups_of(*d_.config, g, columns)) {
-      for (long row = 0; row < d_.steps->batch; ++row) {
-        const T* from = sums.data() + row * row_size + before;
+      each_row([&](const DirectionGradients<T>& o, long row) {
+        const T* from = (o.*sums).data() + row * row_size + before;
         for (long slot = 0; slot < group.slots; ++slot)
           for (long unit = 0; unit < g.hidden; ++unit)
             o_.weights[offset + columns.gates[group.slot + slot] * g.hidden + unit] +=
                 from[(unit / g.lanes * group.slots + slot) * g.lanes + unit % g.lanes];
-      }
+      });
       before += g.panels * group.slots * g.lanes;
     }
   }
 
-  Direction<T>& d_;
-  DirectionGradients<T>& o_;
+  std::vector<Direction<T>>& parts_;
+  std::vector<DirectionGradients<T>>& outs_;
+  Direction<T>& d_;           // the first part: sizes and weights are those of all
+  DirectionGradients<T>& o_;  // where the gradients of all go
   const Kernels<T>& k_;
+  long batch_ = 0, steps_ = 0;  // of all parts
   std::vector<Term<T>> terms_;
 };
 
 }  // namespace
 
 template <class T>
-void prepare_weight_gradients(Direction<T>& d, DirectionGradients<T>& o) {
-  o.packed = Buffer<T>(static_cast<std::size_t>(WeightGradients<T>(d, o).packed_size()));
+void prepare_weight_gradients(std::vector<Direction<T>>& parts, std::vector<DirectionGradients<T>>& out) {
+  out.front().packed = Buffer<T>(static_cast<std::size_t>(WeightGradients<T>(parts, out).packed_size()));
 }
 
 template <class T>
-void weight_gradients(Team& group, Direction<T>& d, DirectionGradients<T>& o) {
-  WeightGradients<T>(d, o).run(group);
+void weight_gradients(Team& group, std::vector<Direction<T>>& parts, std::vector<DirectionGradients<T>>& out) {
+  WeightGradients<T>(parts, out).run(group);
 }
 
-#define RECURRA_INSTANTIATE(T)                                                   \
-  template void prepare_weight_gradients(Direction<T>&, DirectionGradients<T>&); \
-  template void weight_gradients(Team&, Direction<T>&, DirectionGradients<T>&);
+#define RECURRA_INSTANTIATE(T)                                                                             \
+  template void prepare_weight_gradients(std::vector<Direction<T>>&, std::vector<DirectionGradients<T>>&); \
+  template void weight_gradients(Team&, std::vector<Direction<T>>&, std::vector<DirectionGradients<T>>&);
 RECURRA_INSTANTIATE(float)
 RECURRA_INSTANTIATE(double)
 
