@@ -8,6 +8,7 @@
 namespace recurra {
 
 constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
+constexpr std::size_t kApart = 4096;    // between what two threads may write: no hardware fetches ahead across a page
 
 // Takes at least `bytes` from the pool (or the system) and gives it back. Thread-safe. Throws std::bad_alloc.
 void* pool_take(std::size_t bytes, std::size_t* capacity);
@@ -31,13 +32,13 @@ inline void copy_short(const T* from, long count, T* to) {
   std::memcpy(to + count - kStep, from + count - kStep, 16);  // may overlap the one before
 }
 
-// Owns uninitialised room for `count` elements of T, 64-byte aligned, with one vector of slack behind the end.
+// Owns uninitialised room for `count` elements of T, 64-byte aligned, with slack behind the end.
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t count) : size_(count) {
-    data_ = static_cast<T*>(pool_take(count * sizeof(T) + kAlignment, &capacity_));
+    data_ = static_cast<T*>(pool_take(count * sizeof(T) + kApart, &capacity_));
   }
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {

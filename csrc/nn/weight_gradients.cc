@@ -34,11 +34,17 @@ struct Term {
     return panel < whole() ? std::min(vectors, total_vectors - panel * vectors) : tail_vectors;
   }
   long rows() const { return std::max(1l, features); }
-  long pieces() const { return (rows() + kPieceFeatures - 1) / kPieceFeatures; }
 };
 
 template <class T>
 class WeightGradients {
+  // What one thread computes: features [first, last) of a panel, whose packed gradients lie at `packed`.
+  struct Piece {
+    const Term<T>* term;
+    T* packed;
+    long panel, first, last;
+  };
+
  public:
   WeightGradients(std::vector<Direction<T>>& parts, std::vector<DirectionGradients<T>>& out)
       : parts_(parts), outs_(out), d_(parts.front()), o_(out.front()), k_(*d_.kernels) {
@@ -59,21 +65,20 @@ class WeightGradients {
   }
 
   void run(Team& group) {
-    each_piece(group, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
-      std::fill(packed + first * t.vectors_of(panel) * d_.g.lanes, packed + last * t.vectors_of(panel) * d_.g.lanes,
-                T(0));
-    });
+    const std::vector<Piece> own = pieces_of(group);
+    for (const Piece& p : own) {
+      const long row = p.term->vectors_of(p.panel) * d_.g.lanes;
+      std::fill(p.packed + p.first * row, p.packed + p.last * row, T(0));
+    }
     const long together = std::max(1l, kBlockRows / std::max(1l, batch_));
     for (long step = 0; step < steps_; step += together) {
       if (!group.go_on()) return;
       const long end = std::min(steps_, step + together);
-      each_piece(group, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
-        add_block(t, packed, panel, first, last, step, end);
-      });
+      for (const Piece& p : own) add_block(p, step, end);
     }
-    each_piece(group, [&](const Term<T>& t, T* packed, long panel, long first, long last) {
-      t.unpack(packed, first, last, panel * t.vectors * d_.g.lanes, t.vectors_of(panel) * d_.g.lanes);
-    });
+    for (const Piece& p : own)
+      p.term->unpack(p.packed, p.first, p.last, p.panel * p.term->vectors * d_.g.lanes,
+                     p.term->vectors_of(p.panel) * d_.g.lanes);
     if (group.rank() == 0) add_row_sums();
   }
 
@@ -183,22 +188,29 @@ class WeightGradients {
   // One row and one step lie behind another: all steps are rows of one block.
   bool single_row() const { return batch_ == 1; }
 
-  // Calls f(term, packed panel, panel, first feature, last feature) for this thread's share of every term's pieces.
-  template <class F>
-  void each_piece(const Team& group, const F& f) {
+  // The pieces of this thread. Each goes to whoever has least so far: whole panels where there are enough of them.
+  std::vector<Piece> pieces_of(const Team& group) {
+    std::vector<Piece> own;
+    std::vector<long> load(static_cast<std::size_t>(group.size()));
     T* packed = o_.packed.data();
     for (const Term<T>& t : terms_) {
-      const Range own = share(t.panels() * t.pieces(), group.rank(), group.size());
-      for (long panel = 0, item = 0; panel < t.panels(); ++panel) {
-        const long first = std::max(0l, own.first - item), last = std::min(t.pieces(), own.last - item);
-        if (first < last) f(t, packed, panel, first * kPieceFeatures, std::min(last * kPieceFeatures, t.rows()));
-        item += t.pieces();
+      const long most = t.panels() >= 2 * group.size() ? t.rows() : kPieceFeatures;
+      for (long panel = 0; panel < t.panels(); ++panel) {
+        for (long first = 0; first < t.rows(); first += most) {
+          const long last = std::min(first + most, t.rows());
+          const auto least = std::min_element(load.begin(), load.end());
+          *least += (last - first) * t.vectors_of(panel);
+          if (least - load.begin() == group.rank()) own.push_back({&t, packed, panel, first, last});
+        }
         packed += t.rows() * t.vectors_of(panel) * d_.g.lanes;
       }
     }
+    return own;
   }
 
-  void add_block(const Term<T>& t, T* packed, long panel, long first, long last, long step, long end) {
+  void add_block(const Piece& piece, long step, long end) {
+    const Term<T>& t = *piece.term;
+    const long panel = piece.panel, first = piece.first;
     long rows[kBlockRows];
     const T *left[kBlockRows], *right[kBlockRows];
     Reduction<T> p{};
@@ -211,10 +223,10 @@ class WeightGradients {
         right[p.blocks++] = t.right(part, s, panel);
       }
     }
-    p.columns = last - first, p.vectors = t.vectors_of(panel);
+    p.columns = piece.last - first, p.vectors = t.vectors_of(panel);
     p.rows = rows, p.a = left, p.a_row = t.left_row, p.b = right;
     p.b_row = panel < t.whole() ? t.right_row : t.tail_row;
-    p.c_row = p.vectors * d_.g.lanes, p.c = packed + first * p.c_row;
+    p.c_row = p.vectors * d_.g.lanes, p.c = piece.packed + first * p.c_row;
     t.features ? k_.reduce(p) : k_.sum_rows(p);
   }
 
