@@ -19,7 +19,8 @@ long second_level_cache() {
   return 512l << 10;
 }
 
-constexpr long kRowsWorthSplitting = 4;       // rows a thread, below which units are split
+constexpr long kRowsWorthSplitting = 4;  // rows a thread, below which units are split
+constexpr long kFarWeights = 8;  // second-level caches of weights, to be read from afar once a step, not by each
 constexpr double kStepFlopsForUnits = 2e5;    // a step must be worth several barriers before units are split
 constexpr double kHeavyStepFlops = 2e7;       // looking at the clock costs nothing beside such a step
 constexpr double kFlopsWorthAThread = 7.5e5;  // waking a second thread costs about a microsecond
@@ -114,7 +115,7 @@ bool split_by_units(const Direction<T>& d, int threads) {
   const long rows = d.steps->batch / threads;
   const long weight_bytes = d.config->gates() * d.g.hidden * d.recurrent * static_cast<long>(sizeof(T));
   if (rows < kRowsWorthSplitting) return true;
-  return weight_bytes > second_level_cache() && rows < 32;
+  return weight_bytes > second_level_cache() && (rows < 32 || weight_bytes > kFarWeights * second_level_cache());
 }
 
 template <class T>
