@@ -30,6 +30,8 @@ struct NormalSeries {
   Buffer<T> deviation;  // [groups][rows of the series]
 };
 
+constexpr long kMostParts = 256;  // of a batch: the weight gradients take as many rows at a time, from a part each
+
 // The unit vectors that one thread of a group computes.
 struct Part {
   long panel0, panel1;

@@ -17,8 +17,10 @@ StackRun<T>::StackRun(std::shared_ptr<Plan<T>> plan, const T* weights, const Sta
       steps_(make_steps(arguments.batch, arguments.time, arguments.lengths)) {
   const Config& c = config();
   threads_ = useful();
-  for (long direction = 0; direction < c.directions(); ++direction)
-    parted_[direction] = parted(steps_, static_cast<int>(std::clamp<long>(steps_.batch, 1, group_size(direction))));
+  for (long direction = 0; direction < c.directions(); ++direction) {
+    const long parts = std::min<long>({group_size(direction), steps_.batch, kMostParts});
+    if (parts > 1) parted_[direction] = parted(steps_, static_cast<int>(parts));
+  }
   directions_.resize(static_cast<std::size_t>(c.layers * c.directions()));
   outputs_.resize(static_cast<std::size_t>(c.layers - 1));
   apart_.resize(static_cast<std::size_t>(c.layers));
@@ -76,7 +78,7 @@ void StackRun<T>::prepare_layer(long layer) {
   for (long direction = 0; direction < c.directions(); ++direction) {
     Parts& parts = at(layer, direction);
     Direction<T> whole = describe(layer, direction, steps_);
-    if (split_by_units(whole, group_size(direction))) {
+    if (parted_[direction].empty() || split_by_units(whole, group_size(direction))) {
       parts.push_back(std::move(whole));
     } else {
       for (const Steps& steps : parted_[direction]) parts.push_back(describe(layer, direction, steps));

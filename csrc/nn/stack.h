@@ -120,7 +120,7 @@ class StackRun {
   bool training_;
   Steps steps_;
   int threads_ = 1;
-  std::vector<Steps> parted_[2];    // the batch as the threads of each direction share it
+  std::vector<Steps> parted_[2];    // the batch as the threads of each direction share it; empty: one has it all
   std::vector<Parts> directions_;   // [L * D]; one part where threads share the units
   std::vector<Buffer<T>> outputs_;  // [L - 1]: (T, N, O) between layers
   std::vector<Buffer<T>> apart_;    // [L]: (T, N, 2 R), the directions before they are merged

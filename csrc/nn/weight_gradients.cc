@@ -12,8 +12,8 @@
 namespace recurra {
 namespace {
 
-constexpr long kBlockRows = 256;     // of a reduction: its right-hand side stays in the first-level cache
-constexpr long kPieceFeatures = 24;  // a whole number of register tiles
+constexpr long kBlockRows = kMostParts;  // of a reduction: its right-hand side stays in the first-level cache
+constexpr long kPieceFeatures = 24;      // a whole number of register tiles
 
 // d[feature, column] = sum over steps and rows of left[row, feature] * right[row, column]; without features, of right
 // alone.
