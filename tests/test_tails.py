@@ -62,3 +62,15 @@ def test_a_row_has_the_same_bits_in_a_batch_and_alone(cell, dtype, units, batch,
     for name, gradient in gradients.items():
         bound = 1e-5 if dtype == "float32" else 1e-13
         np.testing.assert_allclose(gradient, total[name], atol=bound * max(1.0, np.abs(gradient).max()), rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_infinite_input_meets_no_weight_that_is_not_there(cell):
+    layer = CELLS[cell](17, return_sequences=True, seed=1)
+    x = np.random.default_rng(0).standard_normal((6, STEPS, FEATURES)).astype("float32")
+    x[2, 1, 0] = -np.inf
+    layer.build((6, STEPS, FEATURES))
+    together = layer(x)
+    for row in range(6):
+        np.testing.assert_array_equal(together[row], layer(x[row : row + 1])[0])
+    assert np.isfinite(together).all()

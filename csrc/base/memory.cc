@@ -14,7 +14,7 @@ struct Block {
   std::size_t capacity;
 };
 
-constexpr std::size_t kMaxBlocks = 64;
+constexpr std::size_t kMaxBlocks = 512;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 30;  // kept for reuse in all
 
 struct Pool {

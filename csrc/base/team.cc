@@ -32,7 +32,7 @@ class Seats {
  public:
   // Called by each thread at its start. Two that wait for each other on one core are, to the scheduler, a core in good
   // use: it has been seen to leave them there for seconds. Who comes second moves to a core that nobody has, once; the
-  // threads' affinity stays what it was.
+  // processors that it may run on stay those that they were.
   void take() {
     const int here = sched_getcpu();
     if (here < 0 || here >= CPU_SETSIZE || take(here)) return;

@@ -75,7 +75,7 @@ struct CellArrays {
                    // (backward)
   T* normal;       // LSTM with layer normalisation: normalised fresh cell state
   long fresh_row;  // of both
-  long tail;       // units of a tail (Geometry::tail); 0: whole unit vectors
+  long tail;       // of the tails' kernels: units that each slot has room for (Geometry::tail)
   T* row_sums;     // backward: per-row sums for vector parameters [kinds][rows, units], kinds row_sums_kind apart
   long row_sums_row, row_sums_kind;
 };

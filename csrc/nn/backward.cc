@@ -3,7 +3,6 @@
 // dh of a step is dy, plus what the step after hands down past its products (carry), plus its gate gradients times the
 // transposed weights; the cell's pointwise part follows on the same units while they are in the first-level cache.
 #include <algorithm>
-#include <cstring>
 
 #include "nn/gate_products.h"
 #include "nn/random.h"
@@ -63,7 +62,7 @@ class Backward {
       const long count = std::max(0l, end - unit0());
       if (dy) dy += unit0() * o_.dy.element;
       if (step > 0 && dy && o_.dy.element == 1)  // rows lie far apart: no hardware foresees the step before
-        prefetch(dy - o_.dy.step, static_cast<std::size_t>(count) * sizeof(T));
+        prefetch(d_.reverse_output ? dy + o_.dy.step : dy - o_.dy.step, static_cast<std::size_t>(count) * sizeof(T));
       add(dy, o_.dy.element, other ? other + unit0() : nullptr, count, dh + unit0());
       std::fill(dh + unit0() + count, dh + unit1(padded), T(0));
       if (ends && d_.lstm()) start_dc(row, n);

@@ -78,8 +78,8 @@ struct Direction {
   long length(long row) const { return steps->length[static_cast<std::size_t>(row)]; }
   long batch_row(long row) const { return steps->order[static_cast<std::size_t>(row)]; }
 
-  // Rows that the gates of a step are laid out for. Without training threads use the window at their own pace, so that
-  // each row has its place whatever the step.
+  // Rows that the gates of a step are laid out for; without training every place of the window serves all steps in
+  // turn.
   long laid_rows(long step) const { return training ? rows(step) : steps->batch; }
 
   long step_rows(long step) const {  // rows of a series of steps before this step
@@ -146,7 +146,7 @@ int useful_threads(const Direction<T>& d, int threads);
 template <class T>
 void prepare(Direction<T>& d);
 
-// The three passes; each is called by all threads of the group.
+// The three passes; each is called by all threads that share the units, or by one for a part of the batch.
 template <class T>
 void forward(Team& group, Direction<T>& d);
 

@@ -3,7 +3,6 @@
 // Chunk by chunk: the input product of a few steps at once into the gates, then step by step the recurrent product on
 // top of it and the cell. A thread has a direction to itself, or units of it (one meeting a step).
 #include <algorithm>
-#include <cstring>
 
 #include "nn/gate_products.h"
 #include "nn/random.h"
@@ -161,7 +160,7 @@ class Forward {
     }
   }
 
-  // GRU: slot u starts from its bias; the tail's has.
+  // GRU: slot u starts from its bias; in the tail, too, whatever zero weights made of an infinite input.
   void fill_u(long first, long last) {
     for (long step = first; step < last; ++step) {
       const long rows = d_.rows(step);
@@ -170,6 +169,11 @@ class Forward {
         for (long row = 0; row < rows; ++row)
           copy_short(d_.weights->bias_u.data() + panel * d_.g.lanes, d_.g.lanes, u + row * d_.g.row());
       }
+      if (part_.panel1 <= d_.g.whole()) continue;
+      const long tail = d_.g.tail;
+      T* u = gate_at(d_.g, d_.gates_at(step), d_.laid_rows(step), d_.g.whole(), 0) + 3 * tail;
+      for (long row = 0; row < rows; ++row)
+        copy_short(d_.weights->bias_tail.data() + 3 * tail, tail, u + row * d_.g.tail_row());
     }
   }
 

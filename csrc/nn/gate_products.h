@@ -14,7 +14,7 @@ T* gate_at(const Geometry& g, T* step, long laid, long panel, long row) {
 // `slots` slots a panel (that of the geometry, or the columns alone where a product has an array of its own).
 enum class Start { kZero, kBias, kGates };
 
-// The tail of such a product.
+// The tail of such a product; it never starts from zero.
 template <class T>
 void tail_product(const Direction<T>& d, const PackedMatrix<T>& matrix, long laid, long rows, const T* a, long a_row,
                   T* gates, Start start) {
@@ -67,8 +67,7 @@ inline std::vector<Group> groups_of(const Config& c, const Geometry& g, const Co
   return {{0, columns.slots()}};
 }
 
-// The arguments of a normalisation of a step: `series` holds the product, `gates` the
-// gates of the step.
+// The arguments of a normalisation of a step, whose product `series` holds.
 template <class T>
 Normalise<T> normalise_arguments(Direction<T>& d, NormalSeries<T>& series, const Columns& columns, const Group& group,
                                  std::size_t index, long step, const Buffer<T>& scale) {

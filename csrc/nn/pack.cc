@@ -73,12 +73,14 @@ DirectionWeights<T> pack_direction(const Config& c, long layer, const ParameterO
     const long panel_vectors = g.row_major ? 4 : columns.slots(), tail = tailed.tail_vectors();
     PackedMatrix<T> m =
         pack_rows(weight, depth, g.panels * columns.slots(), panel_vectors, g.lanes, GateRow{g, columns});
+    if (!tail) return m;
     m.tail = Buffer<T>(static_cast<std::size_t>(depth * tailed.tail_row()));
     fill_rows(m.tail.data(), weight, depth, tail, tail, g.lanes, in_tail(columns));
     return m;
   };
   const auto transposed = [&](const T* weight, long width, const Columns& columns) {
     PackedMatrix<T> m = pack_columns(weight, width, g.panels * columns.slots() * g.lanes, g.lanes, GateRow{g, columns});
+    if (!tailed.tail) return m;
     m.tail = Buffer<T>(static_cast<std::size_t>(m.vectors * g.lanes * tailed.tail_row()));
     fill_columns(m.tail.data(), weight, width, tailed.tail_row(), g.lanes, in_tail(columns));
     return m;
@@ -87,7 +89,7 @@ DirectionWeights<T> pack_direction(const Config& c, long layer, const ParameterO
   w.rec = gates(at(o.weight_hh), recurrent, g.rec);
   if (g.late.slots()) w.late = gates(at(o.weight_hh), recurrent, g.late);
   pack_biases(w, c, g, at(o.bias_ih), at(o.bias_hh));
-  w.bias_tail = pack_tail_bias(c, tailed, at(o.bias_ih), at(o.bias_hh));
+  if (tailed.tail) w.bias_tail = pack_tail_bias(c, tailed, at(o.bias_ih), at(o.bias_hh));
   const long padded_output = padded_to(recurrent, g.lanes);
   const auto real_row = [](long count) { return [count](long k) { return k < count ? k : -1; }; };
   if (c.projection)

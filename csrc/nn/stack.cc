@@ -125,7 +125,7 @@ void StackRun<T>::zero_padding(Team& team, const View<T>& y, long width) {
 template <class T>
 bool StackRun<T>::run_layers(const Poll& poll) {
   const Config& c = config();
-  return run_team(threads_, poll, [&](Team& team) {
+  return run_team(threads(), poll, [&](Team& team) {
     for (long layer = 0; layer < c.layers; ++layer) {
       const bool last = layer == c.layers - 1;
       zero_padding(team, at(layer, 0).front().y, c.directions() * c.recurrent());

@@ -1,7 +1,9 @@
 // Several layers and directions in one call: one parallel region forward, one backward.
 #pragma once
+#include <algorithm>
 #include <vector>
 
+#include "base/threads.h"
 #include "nn/direction.h"
 #include "nn/plan.h"
 
@@ -78,6 +80,7 @@ class StackRun {
   Direction<T> describe(long layer, long direction, const Steps& steps) const;
   int useful() const;
   int group_size(long direction) const;
+  int threads() const { return std::min(threads_, num_threads()); }
   View<T> output_of(long layer);
   bool merges() const { return config().bidirectional && config().merge != Merge::kConcat; }
   long time_rows() const { return arguments_.batch * arguments_.time; }

@@ -148,7 +148,7 @@ bool StackRun<T>::backward(const StackGradients<T>& given, bool keep, const Poll
     }
   }
 
-  const bool done = run_team(threads_, poll, [&](Team& team) {
+  const bool done = run_team(threads(), poll, [&](Team& team) {
     View<const T> dy = arguments_.sequences ? given.dy_view : View<const T>{};
     for (long layer = top; layer >= 0; --layer) {
       const auto of = [&](long direction) -> Gradients& {

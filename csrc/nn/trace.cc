@@ -39,7 +39,7 @@ template <class T>
 bool StackRun<T>::trace(const StackTrace<T>& out, const Poll& poll) {
   const Config& c = config();
   const Columns slots = gate_slots(c);
-  return run_team(threads_, poll, [&](Team& team) {
+  return run_team(threads(), poll, [&](Team& team) {
     for (std::size_t index = 0; index < directions_.size(); ++index) {
       const long first = static_cast<long>(index) * time_rows();
       const Range own = share(arguments_.batch, team.rank(), team.size());

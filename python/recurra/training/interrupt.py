@@ -47,6 +47,9 @@ class Guard:
             if before is signal.default_int_handler or isinstance(getattr(before, "__self__", None), Guard):
                 self._before = before
                 signal.signal(signal.SIGINT, self._handle)
+                outer = getattr(before, "__self__", None)
+                if isinstance(outer, Guard) and outer._pending:  # what it held back is due here
+                    outer._pending, self._pending = False, True
         return self
 
     def __exit__(
@@ -59,13 +62,13 @@ class Guard:
 
 
 @contextmanager
-def exclusively(lock: threading.Lock) -> Iterator[Guard]:
+def exclusively(lock: threading.Lock) -> Iterator[None]:
     """Hold the lock of training, which must be free; interrupts wait, or one could leave the lock taken for good."""
     with Guard() as guard:
         guard.hold()
         if not lock.acquire(blocking=False):
             raise RuntimeError(_errors.message("model", "one training at a time", "a second, concurrent one"))
         try:
-            yield guard
+            yield
         finally:
             lock.release()

@@ -238,15 +238,14 @@ class Trainer(Stored):
             As `fit` does.
         """
         from recurra.training import checking, loop
-        from recurra.training.interrupt import exclusively
+        from recurra.training.interrupt import Guard, exclusively
         from recurra.training.objective import RunningLogs, as_numbers
 
         self._require_compiled()
         batch = checking.samples(self, x, y, lengths, sample_weight, class_weight).batch(slice(None))
         seed = self._call_seed(seed, True)
         logs = RunningLogs(self._objective.fresh())
-        with exclusively(self._training) as guard:
-            guard.release()
+        with exclusively(self._training), Guard() as guard:
             loop.train_step(self, batch, seed, logs, guard)
         return as_numbers(logs, return_dict)
 
