@@ -15,6 +15,8 @@ from recurra.cexport.storage import rounded
 from recurra.layers import LAYERS
 from test_one_file_c import REFUSED, jobs
 
+CLANG = next((name for name in ("clang-22", "clang-21", "clang-20", "clang-19") if has(name)), "clang")
+
 pytestmark = pytest.mark.slow
 
 BOUND = 1e-5
@@ -71,9 +73,6 @@ def variants() -> list[Job]:
         model = recurra.Model(placeholders, layer(placeholders if merges else placeholders[0]))
         found.append(Job(c_random.randomised(model, 3), [part[0] for part in x] if merges else [x[0]]))
     return found
-
-
-CLANG = next((name for name in ("clang", "clang-22", "clang-21", "clang-20", "clang-19") if has(name)), "clang")
 
 
 @pytest.mark.skipif(not has("gcc"), reason="no C compiler here")

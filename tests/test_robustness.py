@@ -190,3 +190,23 @@ def test_cpu_affinity_is_respected():
         print(_core.get_num_threads())
     """)
     assert done.stdout.strip() == "1"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_threads_that_part_may_still_run_where_they_might_before():
+    done = script("""
+        import os
+        every = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(every)})  # threads are born on one processor
+        import numpy, recurra
+        recurra.set_num_threads(2)
+        layer, x = recurra.LSTM(64), numpy.zeros((32, 50, 64), "float32")
+        layer(x)
+        threads = os.listdir("/proc/self/task")
+        for thread in threads:
+            os.sched_setaffinity(int(thread), every)
+        for _ in range(20):
+            layer(x)
+        assert all(os.sched_getaffinity(int(thread)) == every for thread in threads)
+        """)
+    assert done.returncode == 0, done.stderr

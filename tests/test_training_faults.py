@@ -4,13 +4,14 @@ import gc
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
 
 import recurra
 from recurra import layers, optimizers
-from recurra.training.interrupt import Guard
+from recurra.training.interrupt import Guard, exclusively
 
 RNG = np.random.default_rng(0)
 WORDS = RNG.integers(0, 30, (12, 4, 5))
@@ -228,6 +229,30 @@ def interrupted(call, delay):
         gc.enable()
         signal.signal(signal.SIGALRM, before)
     return False
+
+
+def test_an_interrupt_before_training_begins_does_not_wait_for_its_end():
+    """What an outer guard held back is due in the next one."""
+    with Guard() as outer:
+        outer.hold()
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), Guard() as inner:
+            inner.release()
+
+
+def test_the_lock_of_training_is_free_after_an_interrupt_that_waited():
+    lock = threading.Lock()
+
+    def train():
+        with exclusively(lock):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            assert lock.locked()
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert not lock.locked()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("place", ["inside", "after"])

@@ -66,4 +66,11 @@ class Buffer {
   std::size_t capacity_ = 0;  // bytes
 };
 
+template <class T>
+Buffer<T> zeros(long count) {
+  Buffer<T> b(static_cast<std::size_t>(count));
+  for (long i = 0; i < count; ++i) b.data()[i] = T(0);
+  return b;
+}
+
 }  // namespace recurra

@@ -47,7 +47,8 @@ struct TailRows {
     Vec<T> row[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) row[r] = load(units + (r < rows ? r : rows - 1) * stride);
-    return first_blocks<T>(row);
+    transpose<T>(row);  // but for its first result the compiler drops it
+    return row[0];
   }
   RECURRA_INLINE void store_units(T* units, long stride, long rows, Vec<T> x) {
     alignas(kVectorBytes) T all[W];

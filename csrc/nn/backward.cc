@@ -357,24 +357,21 @@ template <class T>
 void prepare(Direction<T>& d, DirectionGradients<T>& o) {
   const Config& c = *d.config;
   const long batch = d.steps->batch;
-  const auto buffer = [](long count) {
-    Buffer<T> b(static_cast<std::size_t>(count));
-    std::fill(b.data(), b.data() + count, T(0));
-    return b;
-  };
-  o.dh = buffer(batch * d.padded_recurrent);
-  if (d.lstm()) o.dc = buffer(batch * d.g.padded());
-  if (d.gru() || d.zones_h()) o.carry = buffer(batch * d.padded_recurrent);
-  if (d.zones_h()) o.zone_carry = buffer(batch * d.padded_recurrent);
-  if (d.mask.data()) o.product = buffer(batch * d.padded_recurrent);
-  if (c.cell == kGruBefore) o.reset_h = buffer(batch * d.g.padded());
+  o.dh = zeros<T>(batch * d.padded_recurrent);
+  if (d.lstm()) o.dc = zeros<T>(batch * d.g.padded());
+  if (d.gru() || d.zones_h()) o.carry = zeros<T>(batch * d.padded_recurrent);
+  if (d.zones_h()) o.zone_carry = zeros<T>(batch * d.padded_recurrent);
+  if (d.mask.data()) o.product = zeros<T>(batch * d.padded_recurrent);
+  if (c.cell == kGruBefore) o.reset_h = zeros<T>(batch * d.g.padded());
   if (c.projection) {
-    o.dm = buffer(batch * d.g.padded());
-    o.projected = buffer(d.steps->offset.back() * d.padded_recurrent);
+    o.dm = zeros<T>(batch * d.g.padded());
+    o.projected = zeros<T>(d.steps->offset.back() * d.padded_recurrent);
   }
-  if (c.peepholes || (c.layer_norm && d.lstm())) o.row_sums = buffer(batch * 5 * d.g.padded());
+  if (c.peepholes || (c.layer_norm && d.lstm())) o.row_sums = zeros<T>(batch * 5 * d.g.padded());
   if (c.layer_norm) {
-    const auto sums = [&](const Columns& columns) { return buffer(batch * d.g.panels * columns.slots() * d.g.lanes); };
+    const auto sums = [&](const Columns& columns) {
+      return zeros<T>(batch * d.g.panels * columns.slots() * d.g.lanes);
+    };
     o.row_sums_in = sums(d.g.in);
     o.row_sums_rec = sums(d.g.rec);
     if (d.g.late.slots()) o.row_sums_late = sums(d.g.late);

@@ -40,13 +40,6 @@ bool can_split_units(const Direction<T>& d) {
          d.g.panels >= 8 && step_flops(d) >= kStepFlopsForUnits;
 }
 
-template <class T>
-Buffer<T> zeros(long count) {
-  Buffer<T> b(static_cast<std::size_t>(count));
-  std::fill(b.data(), b.data() + count, T(0));
-  return b;
-}
-
 // Steps whose gates fill a quarter of the second-level cache, at most 64.
 template <class T>
 long window_of(const Direction<T>& d) {

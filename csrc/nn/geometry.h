@@ -92,12 +92,16 @@ inline Geometry geometry_of(const Config& c, long lanes, bool tail = false) {
 struct GateRow {
   const Geometry& g;
   const Columns& columns;
-  long operator()(long column) const {
-    const long vector = column / g.lanes, in_tail = column - g.whole() * columns.slots() * g.lanes;
+  long operator()(long column) const { return of(column, columns.slots(), 0); }
+  // The same where columns are all slots of the geometry.
+  long among_all(long column) const { return of(column, g.slots, columns.slot); }
+
+  // Whole unit vectors have `slots` slots, of which `first` is the first of these columns; the tail has every slot.
+  long of(long column, long slots, long first) const {
+    const long vector = column / g.lanes, in_tail = column - g.whole() * slots * g.lanes;
     if (g.tail && in_tail >= 0) return row(in_tail / g.tail - columns.slot, g.whole() * g.lanes + in_tail % g.tail);
-    return row(vector % columns.slots(), vector / columns.slots() * g.lanes + column % g.lanes);
+    return row(vector % slots - first, vector / slots * g.lanes + column % g.lanes);
   }
-  // The tail has every slot, whatever the product computes.
   long row(long slot, long unit) const {
     return slot >= 0 && slot < columns.slots() && unit < g.hidden ? columns.gates[slot] * g.hidden + unit : -1;
   }

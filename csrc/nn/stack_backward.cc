@@ -26,13 +26,6 @@ void split_row(Merge merge, const T* dy, const T* a, const T* b, T* da, T* db, l
   }
 }
 
-template <class T>
-Buffer<T> zeros(long count) {
-  Buffer<T> b(static_cast<std::size_t>(count));
-  std::fill(b.data(), b.data() + count, T(0));
-  return b;
-}
-
 }  // namespace
 
 template <class T>

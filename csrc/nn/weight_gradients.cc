@@ -173,14 +173,9 @@ class WeightGradients {
   }
 
   void add_bias(const Columns& columns, const T* packed, long first_column, long count, T* target) {
-    const Geometry& g = d_.g;
-    const GateRow source{g, columns};
-    const long tail = first_column - g.whole() * g.slots * g.lanes;
+    const GateRow source{d_.g, columns};
     for (long c = 0; c < count; ++c) {
-      const long vector = (first_column + c) / g.lanes;
-      const long row = g.tail && tail >= 0
-                           ? source.row(c / g.tail - columns.slot, g.whole() * g.lanes + c % g.tail)
-                           : source.row(vector % g.slots - columns.slot, vector / g.slots * g.lanes + c % g.lanes);
+      const long row = source.among_all(first_column + c);
       if (row >= 0) target[row] += packed[c];
     }
   }

@@ -58,16 +58,5 @@ RECURRA_INLINE void transpose(Vec<T> (&v)[4]) {
   v[2] = shuffle<T, Quarters<W, false>>(high0, high1), v[3] = shuffle<T, Quarters<W, true>>(high0, high1);
 }
 
-// The first block of every row side by side.
-template <class T>
-RECURRA_INLINE Vec<T> first_blocks(const Vec<T> (&v)[2]) {
-  return shuffle<T, Halves<kLanes<T>, false>>(v[0], v[1]);
-}
-template <class T>
-RECURRA_INLINE Vec<T> first_blocks(const Vec<T> (&v)[4]) {
-  using Low = Halves<kLanes<T>, false>;
-  return shuffle<T, Quarters<kLanes<T>, false>>(shuffle<T, Low>(v[0], v[1]), shuffle<T, Low>(v[2], v[3]));
-}
-
 }  // namespace RECURRA_TARGET
 }  // namespace recurra
