@@ -40,19 +40,28 @@ Steps make_steps(long batch, long steps, const std::int64_t* lengths) {
   return s;
 }
 
-std::vector<Steps> parted(const Steps& all, int parts) {
-  std::vector<Steps> result(static_cast<std::size_t>(parts));
-  const long total = std::accumulate(all.length.begin(), all.length.end(), 0l);
+std::vector<long> row_bounds(const std::vector<long>& lengths, bool ragged, long parts) {
+  const long total = std::accumulate(lengths.begin(), lengths.end(), 0l), batch = static_cast<long>(lengths.size());
+  std::vector<long> bounds{0};
   long row = 0, before = 0;
-  for (int part = 0; part < parts; ++part) {
-    Steps& s = result[static_cast<std::size_t>(part)];
-    const long first = row, end = part + 1 == parts ? all.batch : all.batch * (part + 1) / parts;
-    const long share = total * (part + 1) / parts;
-    while (row < all.batch && (all.ragged && part + 1 < parts ? before < share : row < end))
-      before += all.length[static_cast<std::size_t>(row++)];
-    s.order.assign(all.order.begin() + first, all.order.begin() + row);
-    s.length.assign(all.length.begin() + first, all.length.begin() + row);
-    s.batch = row - first, s.ragged = all.ragged;
+  for (long part = 1; part < parts; ++part) {
+    while (row < batch && (ragged ? before < total * part / parts : row < batch * part / parts))
+      before += lengths[static_cast<std::size_t>(row++)];
+    bounds.push_back(row);
+  }
+  bounds.push_back(batch);
+  return bounds;
+}
+
+std::vector<Steps> parted(const Steps& all, int parts) {
+  const std::vector<long> bounds = row_bounds(all.length, all.ragged, parts);
+  std::vector<Steps> result(static_cast<std::size_t>(parts));
+  for (std::size_t part = 0; part < result.size(); ++part) {
+    Steps& s = result[part];
+    const long first = bounds[part], last = bounds[part + 1];
+    s.order.assign(all.order.begin() + first, all.order.begin() + last);
+    s.length.assign(all.length.begin() + first, all.length.begin() + last);
+    s.batch = last - first, s.ragged = all.ragged;
     s.count = s.length.empty() ? 0 : s.length.front();
     count_rows(s);
   }

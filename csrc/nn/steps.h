@@ -22,7 +22,10 @@ struct Steps {
 // lengths: [N], each from 0 to `steps`; null: all are `steps`.
 Steps make_steps(long batch, long steps, const std::int64_t* lengths);
 
-// The batch in parts of consecutive sorted rows, with about as many active steps each.
+// Where parts of a batch begin that have about as many active steps each, given all sorted lengths: [parts + 1].
+std::vector<long> row_bounds(const std::vector<long>& lengths, bool ragged, long parts);
+
+// The batch in such parts.
 std::vector<Steps> parted(const Steps& all, int parts);
 
 }  // namespace recurra

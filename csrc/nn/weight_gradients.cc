@@ -1,322 +1,255 @@
 // Gradients of the weights: products over all steps and rows, deferred until every gate gradient is there.
 //
-// Each thread owns pieces (matrix, panel, features) of the packed gradients. It takes the steps, of all parts of the
-// batch, in blocks of about 256 rows, adds each block's sum to its total, and finally adds the totals to the caller's
-// flat gradient. Blocks depend on the batch alone, so the bits do not depend on the number of threads. Of a single block
-// piece after piece is finished, all in the same room, which stays in the second-level cache.
+// The batch falls into a few groups of rows, the packed gradients into pieces (matrix, panel, features). A thread sums
+// up the pieces of a group or two, whose rows it wrote itself, in blocks of about 256 rows; then the groups' sums are
+// added up in pairs, and go home to the caller's flat gradient. Groups and blocks depend on the batch alone, so the
+// bits do not depend on the number of threads.
 #include <algorithm>
-#include <functional>
+#include <limits>
+#include <numeric>
 #include <vector>
 
-#include "nn/gate_products.h"
+#include "nn/weight_terms.h"
 
 namespace recurra {
 namespace {
 
 constexpr long kBlockRows = kMostParts;  // of a reduction: its right-hand side stays in the first-level cache
 constexpr long kPieceFeatures = 24;      // a whole number of register tiles
-
-// d[feature, column] = sum over steps and rows of left[row, feature] * right[row, column]; without features, of right
-// alone.
-template <class T>
-struct Term {
-  long features = 0;
-  long vectors = 0;        // vectors of a full panel
-  long total_vectors = 0;  // of all panels but the tail's
-  long tail_vectors = 0;   // of the tail, a last panel
-  std::function<const T*(std::size_t part, long step)> left;
-  std::function<const T*(std::size_t part, long step, long panel)> right;
-  long left_row = 0, right_row = 0, tail_row = 0;
-  // Adds the features [first, last), packed, of some columns to the caller's gradient.
-  std::function<void(const T* packed, long first, long last, long first_column, long columns)> unpack;
-
-  long whole() const { return (total_vectors + vectors - 1) / vectors; }  // panels before the tail
-  long panels() const { return whole() + (tail_vectors ? 1 : 0); }
-  long vectors_of(long panel) const {
-    return panel < whole() ? std::min(vectors, total_vectors - panel * vectors) : tail_vectors;
-  }
-  long rows() const { return std::max(1l, features); }
-};
+constexpr long kMostGroups = 8;          // a power of two
+constexpr long kReadPerSum = 8;          // numbers that a group's sums must read for each that is added up in the end
+constexpr long kTogether = 128l << 10;   // numbers in a few pieces, which the second-level cache holds
 
 template <class T>
 class WeightGradients {
-  // What one thread computes: features [first, last) of a panel, whose gradients lie at `packed`, `row` a feature.
+  // What one thread computes: features [first, last) of a panel, whose sums lie at `packed`, `row` a feature.
   struct Piece {
     const Term<T>* term;
-    T* packed;
     long panel, first, last, row;
+    T* packed;
+    long before;  // the size of all pieces before it
     long size() const { return (last - first) * row; }
   };
+  using Pieces = std::vector<Piece>;
 
  public:
   WeightGradients(std::vector<Direction<T>>& parts, std::vector<DirectionGradients<T>>& out)
-      : parts_(parts), outs_(out), d_(parts.front()), o_(out.front()), k_(*d_.kernels) {
-    const ParameterOffsets& at = *o_.offsets;
-    for (const Direction<T>& d : parts_) batch_ += d.steps->batch, steps_ = std::max(steps_, d.steps->count);
-    add_gates(
-        d_.g.in, d_.input, at.weight_ih, [this](std::size_t p, long s) { return parts_[p].x_at(s); }, d_.input,
-        &Direction<T>::normal_in);
-    add_gates(
-        d_.g.rec, d_.recurrent, at.weight_hh, [this](std::size_t p, long s) { return parts_[p].product_h_at(s); },
-        d_.padded_recurrent, &Direction<T>::normal_rec);
-    if (d_.g.late.slots())
-      add_gates(
-          d_.g.late, d_.recurrent, at.weight_hh, [this](std::size_t p, long s) { return parts_[p].reset_h_at(s); },
-          d_.g.padded(), &Direction<T>::normal_late);
-    if (d_.config->projection) add_projection(at.weight_hr);
-    if (d_.config->bias) add_biases(at.bias_ih, at.bias_hh);
-  }
-
-  void run(Team& group) {
-    std::vector<Piece> own = pieces_of(group);
-    const auto smaller = [](const Piece& a, const Piece& b) { return a.size() < b.size(); };
-    if (steps_ > together()) {
-      if (!sum(group, own.data(), own.data() + own.size())) return;
-    } else if (!own.empty()) {
-      T* const room = std::max_element(own.begin(), own.end(), smaller)->packed;
-      for (Piece& p : own) {
-        p.packed = room;
-        if (!sum(group, &p, &p + 1)) return;
-      }
+      : parts_(parts), terms_(parts, out), d_(parts.front()), k_(*d_.kernels), totals_(out.front().packed.data()) {
+    std::vector<long> lengths;
+    for (const Direction<T>& d : parts_) {
+      lengths.insert(lengths.end(), d.steps->length.begin(), d.steps->length.end());
+      steps_ = std::max(steps_, d.steps->count);
     }
-    if (group.rank() == 0) add_row_sums();
+    groups_ = group_count(std::accumulate(lengths.begin(), lengths.end(), 0l));
+    bounds_ = row_bounds(lengths, d_.steps->ragged, groups_);
   }
 
-  // Sums up pieces and adds them to the caller's gradient. False when the call was stopped.
-  bool sum(Team& group, const Piece* first, const Piece* last) {
-    for (const Piece* p = first; p < last; ++p) std::fill_n(p->packed, p->size(), T(0));
-    for (long step = 0; step < steps_; step += together()) {
-      if (!group.go_on()) return false;
-      const long end = std::min(steps_, step + together());
-      for (const Piece* p = first; p < last; ++p) add_block(*p, step, end);
+  void run(Team& team) {
+    const Pieces all = pieces(team.size());
+    if (groups_ == 1 ? finish_each(team, all) : sum_groups(team, all) && add_groups(team, all)) {
+      if (team.rank() == 0) terms_.add_row_sums();
     }
-    for (const Piece* p = first; p < last; ++p)
-      p->term->unpack(p->packed, p->first, p->last, p->panel * p->term->vectors * d_.g.lanes, p->row);
-    return true;
   }
 
-  // Steps of a block.
-  long together() const { return std::max(1l, kBlockRows / std::max(1l, batch_)); }
+  // Elements of the packed gradients of all groups.
+  long packed_size() const { return groups_ * group_size(); }
 
-  // Elements of the packed gradients.
-  long packed_size() const {
-    long size = 0;
-    for (const Term<T>& t : terms_) size += t.rows() * (t.total_vectors + t.tail_vectors) * d_.g.lanes;
+ private:
+  // Numbers from one group's sums to the next one's, a page apart.
+  long group_size() const {
+    long size = static_cast<long>(kApart / sizeof(T));
+    for (const Term<T>& t : terms_.all()) size += t.rows() * (t.total_vectors + t.tail_vectors) * d_.g.lanes;
     return size;
   }
 
- private:
-  // The address of the gates of `columns`, whose gradients lie in the gates or, normalised, in an array of their own.
-  std::function<const T*(std::size_t, long, long)> gate_gradients(const Columns& columns,
-                                                                  NormalSeries<T> Direction<T>::* series,
-                                                                  long panel_units) {
-    Geometry g = d_.g;
-    const bool own = d_.config->layer_norm;
-    if (own) g.slots = columns.slots();
-    const long slot = own ? 0 : columns.slot * g.lanes;
-    return [this, g, own, slot, series, panel_units](std::size_t part, long step, long panel) -> const T* {
-      Direction<T>& d = parts_[part];
-      const T* base =
-          own ? (d.*series).normal.data() + d.step_rows(step) * g.panels * g.slots * g.lanes : d.gates_at(step);
-      return base + panel * panel_units * g.panel(d.rows(step)) + (g.tail && panel == g.whole() ? 0 : slot);
+  // As many as leave little to add up. Of the layer and the batch, whatever the threads.
+  long group_count(long rows) const {
+    const long columns = d_.g.slots * d_.g.hidden, features = d_.input + d_.recurrent;
+    const auto pays = [&](long groups) {
+      return groups <= kMostGroups && groups * groups * groups <= terms_.batch() &&
+             groups * columns * features * kReadPerSum <= rows * (columns + features);
     };
+    long groups = 1;
+    while (pays(2 * groups)) groups *= 2;
+    return groups;
   }
 
-  void add_gates(const Columns& columns, long features, long offset, std::function<const T*(std::size_t, long)> left,
-                 long left_row, NormalSeries<T> Direction<T>::* series) {
-    Geometry g = d_.g;
-    if (d_.config->layer_norm) g.slots = columns.slots();
-    Term<T> t;
-    t.features = features;
-    t.vectors = g.row_major ? 4 : columns.slots();
-    t.total_vectors = g.whole() * columns.slots();
-    t.tail_vectors = g.tail_vectors(), t.tail_row = g.tail_row();
-    t.left = std::move(left), t.left_row = left_row;
-    t.right = gate_gradients(columns, series, g.granule());
-    t.right_row = single_row() ? g.step(1) : g.row();
-    T* target = o_.weights + offset;
-    t.unpack = [this, columns, features, target](const T* packed, long first, long last, long first_column,
-                                                 long count) {
-      const GateRow source{d_.g, columns};
-      add_columns(packed, first, last, count, features, target, [&](long c) { return source(first_column + c); });
-    };
-    terms_.push_back(std::move(t));
-  }
-
-  // target[row_of(c), first..last) += packed column c, none where the row is negative. A cache line of each of a few
-  // rows in turn, so that neither side leaves the first-level cache half used.
-  template <class RowOf>
-  static void add_columns(const T* packed, long first, long last, long columns, long features, T* target,
-                          const RowOf& row_of) {
-    constexpr long kLine = static_cast<long>(kAlignment / sizeof(T)), kTogether = kLine, kAhead = 4 * kLine;
-    for (long c0 = 0; c0 < columns; c0 += kTogether) {
-      const long count = std::min(kTogether, columns - c0);
-      T* rows[kTogether];
-      for (long c = 0; c < count; ++c) {
-        const long row = row_of(c0 + c);
-        rows[c] = row < 0 ? nullptr : target + row * features;
-      }
-      const T* from = packed + c0;
-      for (long f0 = first; f0 < last; f0 += kLine, from += kLine * columns) {
-        for (long c = 0; c < count; ++c) {
-          if (!rows[c]) continue;
-          T* out = rows[c] + f0;
-          prefetch(out + kAhead, 1);
-          if (f0 + kLine <= last) {
-#pragma GCC unroll 16
-            for (long f = 0; f < kLine; ++f) out[f] += from[f * columns + c];
-          } else {
-            for (long f = 0; f < last - f0; ++f) out[f] += from[f * columns + c];
-          }
-        }
-      }
-    }
-  }
-
-  void add_projection(long offset) {
-    Term<T> t;
-    t.features = d_.g.hidden;
-    t.vectors = 4, t.total_vectors = d_.padded_recurrent / d_.g.lanes;
-    t.left = [this](std::size_t p, long s) -> const T* { return parts_[p].output_at(s); };
-    t.left_row = d_.g.padded();
-    t.right = [this](std::size_t p, long s, long panel) -> const T* {
-      return outs_[p].projected.data() + parts_[p].step_rows(s) * d_.padded_recurrent + panel * 4 * d_.g.lanes;
-    };
-    t.right_row = d_.padded_recurrent;
-    T* target = o_.weights + offset;
-    t.unpack = [this, target](const T* packed, long first, long last, long first_column, long count) {
-      add_columns(packed, first, last, count, d_.g.hidden, target,
-                  [&](long c) { return first_column + c < d_.recurrent ? first_column + c : -1; });
-    };
-    terms_.push_back(std::move(t));
-  }
-
-  // One sum serves both biases; a GRU's slots n and u go to one of them each.
-  void add_biases(long bias_ih, long bias_hh) {
-    const Geometry& g = d_.g;
-    Term<T> t;
-    t.vectors = g.row_major ? 4 : g.slots, t.total_vectors = g.whole() * g.slots;
-    t.tail_vectors = g.tail_vectors(), t.tail_row = g.tail_row();
-    t.right = [this](std::size_t p, long s, long panel) -> const T* {
-      return parts_[p].gates_at(s) + panel * d_.g.granule() * d_.g.panel(parts_[p].rows(s));
-    };
-    t.right_row = single_row() ? g.step(1) : g.row();
-    t.unpack = [this, bias_ih, bias_hh](const T* packed, long, long, long first_column, long count) {
-      add_bias(d_.g.in, packed, first_column, count, o_.weights + bias_ih);
-      add_bias(d_.g.rec, packed, first_column, count, o_.weights + bias_hh);
-      if (d_.g.late.slots()) add_bias(d_.g.late, packed, first_column, count, o_.weights + bias_hh);
-    };
-    terms_.push_back(std::move(t));
-  }
-
-  void add_bias(const Columns& columns, const T* packed, long first_column, long count, T* target) {
-    const GateRow source{d_.g, columns};
-    for (long c = 0; c < count; ++c) {
-      const long row = source.among_all(first_column + c);
-      if (row >= 0) target[row] += packed[c];
-    }
-  }
-
-  // One row and one step lie behind another: all steps are rows of one block.
-  bool single_row() const { return batch_ == 1; }
-
-  // The pieces of this thread. Each goes to whoever has least so far: whole panels where there are enough of them.
-  std::vector<Piece> pieces_of(const Team& group) {
-    std::vector<Piece> own;
-    std::vector<long> load(static_cast<std::size_t>(group.size()));
-    T* packed = o_.packed.data();
-    for (const Term<T>& t : terms_) {
-      const long most = t.panels() >= 2 * group.size() ? t.rows() : kPieceFeatures;
-      for (long panel = 0; panel < t.panels(); ++panel) {
-        for (long first = 0; first < t.rows(); first += most) {
-          const long last = std::min(first + most, t.rows());
-          const auto least = std::min_element(load.begin(), load.end());
-          *least += (last - first) * t.vectors_of(panel);
-          const long row = t.vectors_of(panel) * d_.g.lanes;
-          if (least - load.begin() == group.rank()) own.push_back({&t, packed, panel, first, last, row});
-          packed += (last - first) * row;
-        }
-      }
-    }
-    return own;
-  }
-
-  void add_block(const Piece& piece, long step, long end) {
-    const Term<T>& t = *piece.term;
-    const long panel = piece.panel, first = piece.first;
-    long rows[kBlockRows];
-    const T *left[kBlockRows], *right[kBlockRows];
-    Reduction<T> p{};
-    for (long s = step; s < (single_row() ? step + 1 : end); ++s) {
-      for (std::size_t part = 0; part < parts_.size(); ++part) {
-        const long active = s < parts_[part].steps->count ? parts_[part].rows(s) : 0;
-        if (active == 0) continue;
-        rows[p.blocks] = single_row() ? end - step : active;
-        left[p.blocks] = t.features ? t.left(part, s) + first : nullptr;
-        right[p.blocks++] = t.right(part, s, panel);
-      }
-    }
-    p.columns = piece.last - first, p.vectors = t.vectors_of(panel);
-    p.rows = rows, p.a = left, p.a_row = t.left_row, p.b = right;
-    p.b_row = panel < t.whole() ? t.right_row : t.tail_row;
-    p.c_row = piece.row, p.c = piece.packed;
-    t.features ? k_.reduce(p) : k_.sum_rows(p);
-  }
-
-  // Vector parameters inside the cell: sums of each row over its steps, added row by row.
-  void add_row_sums() {
-    const ParameterOffsets& at = *o_.offsets;
-    const long hidden = d_.g.hidden, padded = d_.g.padded();
-    const auto add_kind = [&](long kind, long offset) {
-      each_row([&](const DirectionGradients<T>& o, long row) {
-        for (long j = 0; j < hidden; ++j) o_.weights[offset + j] += o.row_sums.data()[(row * 5 + kind) * padded + j];
-      });
-    };
-    if (at.weight_ph >= 0) {
-      add_kind(0, at.weight_ph);
-      if (!d_.config->coupled) add_kind(1, at.weight_ph + hidden);
-      add_kind(2, at.weight_ph + (d_.config->coupled ? 1 : 2) * hidden);
-    }
-    if (at.weight_ln_c >= 0) {
-      add_kind(3, at.weight_ln_c);
-      add_kind(4, at.bias_ln_c);
-    }
-    if (at.weight_ln_ih < 0) return;
-    add_scales(d_.g.in, &DirectionGradients<T>::row_sums_in, at.weight_ln_ih);
-    add_scales(d_.g.rec, &DirectionGradients<T>::row_sums_rec, at.weight_ln_hh);
-    if (d_.g.late.slots()) add_scales(d_.g.late, &DirectionGradients<T>::row_sums_late, at.weight_ln_hh);
-  }
-
-  // Calls f(gradients of the part, row of the part) in the order of the sorted batch.
-  template <class F>
-  void each_row(const F& f) {
-    for (std::size_t part = 0; part < parts_.size(); ++part)
-      for (long row = 0; row < parts_[part].steps->batch; ++row) f(outs_[part], row);
-  }
-
-  void add_scales(const Columns& columns, Buffer<T> DirectionGradients<T>::* sums, long offset) {
-    const Geometry& g = d_.g;
-    const long row_size = g.panels * columns.slots() * g.lanes;
+  // All pieces of the first group, panel by panel: whole panels where there are enough of them.
+  Pieces pieces(int threads) const {
+    long most = 0;
+    for (const Term<T>& t : terms_.all()) most = std::max(most, t.panels());
+    const bool whole = most * groups_ >= 2 * threads;
+    Pieces all;
     long before = 0;
-    for (const Group& group : groups_of(*d_.config, g, columns)) {
-      each_row([&](const DirectionGradients<T>& o, long row) {
-        const T* from = (o.*sums).data() + row * row_size + before;
-        for (long slot = 0; slot < group.slots; ++slot)
-          for (long unit = 0; unit < g.hidden; ++unit)
-            o_.weights[offset + columns.gates[group.slot + slot] * g.hidden + unit] +=
-                from[(unit / g.lanes * group.slots + slot) * g.lanes + unit % g.lanes];
-      });
-      before += g.panels * group.slots * g.lanes;
+    for (long panel = 0; panel < most; ++panel) {
+      for (const Term<T>& t : terms_.all()) {
+        if (panel >= t.panels()) continue;
+        const long row = t.vectors_of(panel) * d_.g.lanes, features = whole ? t.rows() : kPieceFeatures;
+        for (long first = 0; first < t.rows(); first += features) {
+          all.push_back({&t, panel, first, std::min(first + features, t.rows()), row, totals_ + before, before});
+          before += all.back().size();
+        }
+      }
     }
+    return all;
+  }
+
+  // Who has a piece of a group, where `groups` groups of pieces are shared out in turn.
+  static int owner(const Team& team, const Pieces& all, const Piece& p, long group, long groups) {
+    const long total = all.back().before + all.back().size();
+    return static_cast<int>((2 * (group * total + p.before) + p.size()) * team.size() / (2 * groups * total));
+  }
+
+  // One group: each thread takes its pieces all the way home. Where one block has all rows a few go at a time, all
+  // through the same memory; of more blocks every one would come from afar for each few.
+  bool finish_each(Team& team, const Pieces& all) {
+    const long most = steps_ <= together(0) ? kTogether : std::numeric_limits<long>::max();
+    Pieces few;
+    T* room = nullptr;
+    long size = 0;
+    for (const Piece& p : all) {
+      if (owner(team, all, p, 0, 1) != team.rank()) continue;
+      if (size > 0 && size + p.size() > most) {
+        if (!finish(team, few)) return false;
+        few.clear(), size = 0;
+      }
+      if (!room) room = p.packed;
+      few.push_back(p), few.back().packed = room + size;
+      size += p.size();
+    }
+    return finish(team, few);
+  }
+
+  bool finish(Team& team, const Pieces& few) {
+    if (!sum(team, 0, few)) return false;
+    for (const Piece& p : few) unpack(p);
+    return true;
+  }
+
+  bool sum_groups(Team& team, const Pieces& all) {
+    for (long group = 0; group < groups_; ++group) {
+      Pieces own;
+      for (const Piece& p : all)
+        if (owner(team, all, p, group, groups_) == team.rank()) own.push_back(p), own.back().packed = at(p, group);
+      if (!sum(team, group, own)) return false;
+    }
+    add_alone(team, all, 0, groups_);
+    return team.meet();
+  }
+
+  bool add_groups(Team& team, const Pieces& all) {
+    for (const Piece& p : all) {
+      if (owner(team, all, p, 0, 1) != team.rank()) continue;
+      if (!team.go_on()) return false;
+      add_pairs(p, 0, groups_, [&](long first, long count) { return alone(team, all, first, count); });
+      unpack(p);
+    }
+    return true;
+  }
+
+  T* at(const Piece& p, long group) const { return p.packed + group * group_size(); }
+
+  // Whether one thread has every piece of the groups [first, first + count).
+  bool alone(const Team& team, const Pieces& all, long first, long count) const {
+    return owner(team, all, all.front(), first, groups_) == owner(team, all, all.back(), first + count - 1, groups_);
+  }
+
+  // Adds up what this thread can before it meets the others.
+  void add_alone(const Team& team, const Pieces& all, long first, long count) {
+    if (!alone(team, all, first, count)) {
+      if (count == 1) return;
+      add_alone(team, all, first, count / 2);
+      add_alone(team, all, first + count / 2, count / 2);
+    } else if (owner(team, all, all.front(), first, groups_) == team.rank()) {
+      for (const Piece& p : all) add_pairs(p, first, count, [](long, long) { return false; });
+    }
+  }
+
+  // Adds the sums of `count` groups in pairs, and the pairs' in pairs, into the first's; not those that are `done`.
+  template <class Done>
+  void add_pairs(const Piece& p, long first, long count, const Done& done) {
+    if (count == 1 || done(first, count)) return;
+    add_pairs(p, first, count / 2, done);
+    add_pairs(p, first + count / 2, count / 2, done);
+    T* to = at(p, first);
+    const T* from = at(p, first + count / 2);
+    for (long i = 0; i < p.size(); ++i) to[i] += from[i];
+  }
+
+  // The sums of some pieces of a group. False when the call was stopped.
+  bool sum(Team& team, long group, const Pieces& own) {
+    for (const Piece& p : own) std::fill_n(p.packed, p.size(), T(0));
+    for (long step = 0; step < steps_ && !own.empty(); step += together(group)) {
+      if (!team.go_on()) return false;
+      for (const Term<T>& t : terms_.all()) {
+        const Block block(*this, t, group, step);
+        for (const Piece& p : own)
+          if (p.term == &t) block.add(k_, p);
+      }
+    }
+    return true;
+  }
+
+  long first_row(long group) const { return bounds_[static_cast<std::size_t>(group)]; }
+
+  // Steps of a block.
+  long together(long group) const {
+    return std::max(1l, kBlockRows / std::max(1l, first_row(group + 1) - first_row(group)));
+  }
+
+  // The rows of a group in a few steps, as they lie in the parts of the batch.
+  struct Block {
+    const Term<T>& term;
+    long count = 0;
+    long rows[kBlockRows], first[kBlockRows], panel[kBlockRows];  // rows, the first of them, and numbers a panel
+    const T *left[kBlockRows], *right[kBlockRows];
+
+    Block(WeightGradients& w, const Term<T>& t, long group, long step) : term(t) {
+      const long end = std::min(w.steps_, step + w.together(group));
+      const bool single = w.terms_.single_row();
+      for (long s = step; s < (single ? step + 1 : end); ++s) {
+        long before = 0;  // rows of the parts before
+        for (std::size_t part = 0; part < w.parts_.size(); before += w.parts_[part++].steps->batch) {
+          const long active = s < w.parts_[part].steps->count ? w.parts_[part].rows(s) : 0;
+          const long row = std::max(0l, w.first_row(group) - before);
+          const long last = std::min(active, w.first_row(group + 1) - before);
+          if (row >= last) continue;
+          rows[count] = single ? end - step : last - row, first[count] = row;
+          panel[count] = t.panel_size + t.panel_rows * active;
+          left[count] = t.features ? t.left(part, s) + row * t.left_row : nullptr;
+          right[count++] = t.right(part, s);
+        }
+      }
+    }
+
+    void add(const Kernels<T>& k, const Piece& piece) const {
+      const bool whole = piece.panel < term.whole();
+      const long row = whole ? term.right_row : term.tail_row, slot = whole ? term.slot : 0;
+      const T *a[kBlockRows], *b[kBlockRows];
+      for (long i = 0; i < count; ++i) {
+        a[i] = left[i] + piece.first;
+        b[i] = right[i] + piece.panel * panel[i] + first[i] * row + slot;
+      }
+      Reduction<T> p{};
+      p.columns = piece.last - piece.first, p.vectors = term.vectors_of(piece.panel), p.blocks = count;
+      p.rows = rows, p.a = a, p.a_row = term.left_row, p.b = b, p.b_row = row;
+      p.c = piece.packed, p.c_row = piece.row;
+      term.features ? k.reduce(p) : k.sum_rows(p);
+    }
+  };
+
+  void unpack(const Piece& p) const {
+    p.term->unpack(p.packed, p.first, p.last, p.panel * p.term->vectors * d_.g.lanes, p.row);
   }
 
   std::vector<Direction<T>>& parts_;
-  std::vector<DirectionGradients<T>>& outs_;
-  Direction<T>& d_;           // the first part: sizes and weights are those of all
-  DirectionGradients<T>& o_;  // where the gradients of all go
+  WeightTerms<T> terms_;
+  Direction<T>& d_;  // the first part: sizes are those of all
   const Kernels<T>& k_;
-  long batch_ = 0, steps_ = 0;  // of all parts
-  std::vector<Term<T>> terms_;
+  T* totals_;
+  long steps_ = 0;  // of all parts
+  long groups_ = 1;
+  std::vector<long> bounds_;  // [groups + 1]: first row of each, in the order of the batch
 };
 
 }  // namespace
