@@ -4,6 +4,7 @@ find_package(pybind11 CONFIG REQUIRED)
 
 pybind11_add_module(_core MODULE
   csrc/bindings/embedding.cc
+  csrc/bindings/feeds.cc
   csrc/bindings/convolution.cc
   csrc/bindings/linear.cc
   csrc/bindings/module.cc

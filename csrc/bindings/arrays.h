@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,28 @@ Input<T> input(const char* name, const py::handle& object, const Shape& shape) {
 template <class T>
 Input<T> input(const char* name, const py::array& a) {
   return input<T>(name, a, shape_of(a));
+}
+
+// A new C-contiguous array of uninitialised numbers, or of a copy of `from`; for calls where pybind11's vectors of
+// shape and strides would count.
+template <class T>
+py::object fresh(const Shape& shape, const T* from = nullptr) {
+  static_assert(sizeof(py::ssize_t) == sizeof(Py_intptr_t));
+  auto& api = py::detail::npy_api::get();
+  PyObject* array =
+      api.PyArray_NewFromDescr_(api.PyArray_Type_, py::dtype::of<T>().release().ptr(), static_cast<int>(shape.size()),
+                                reinterpret_cast<const Py_intptr_t*>(shape.data()), nullptr, nullptr, 0, nullptr);
+  if (!array) throw py::error_already_set();
+  if (from) {
+    std::size_t count = 1;
+    for (const py::ssize_t extent : shape) count *= static_cast<std::size_t>(extent);
+    std::memcpy(py::detail::array_proxy(array)->data, from, count * sizeof(T));
+  }
+  return py::reinterpret_steal<py::object>(array);
+}
+template <class T>
+T* numbers_of(const py::object& fresh) {
+  return reinterpret_cast<T*>(py::detail::array_proxy(fresh.ptr())->data);
 }
 
 // Written in place: must be C-contiguous, aligned and writeable.

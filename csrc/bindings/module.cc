@@ -66,6 +66,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.def("probe_reads", &probe_reads, py::arg("threads"), py::arg("bytes"), released);
   bind_convolution(m);
   bind_embedding(m);
+  bind_feeds(m);
   bind_linear(m);
   bind_recurrent(m);
   bind_runtime(m);

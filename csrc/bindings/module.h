@@ -6,6 +6,7 @@ namespace recurra {
 
 void bind_convolution(pybind11::module_& m);
 void bind_embedding(pybind11::module_& m);
+void bind_feeds(pybind11::module_& m);
 void bind_linear(pybind11::module_& m);
 void bind_recurrent(pybind11::module_& m);
 void bind_runtime(pybind11::module_& m);

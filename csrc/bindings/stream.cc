@@ -32,20 +32,23 @@ class Turn {
 template <class T>
 struct TypedStream {
   Stream<T> stream;
-  const Shape x_shape, y_shape;  // made once: a step allocates nothing
+  const Shape x_shape, y_shape;            // made once: a step allocates nothing
+  const Shape node_x, node_state, node_y;  // those of an ONNX node
   std::atomic_flag taken = ATOMIC_FLAG_INIT;
 
-  TypedStream(std::shared_ptr<Plan<T>> plan, const py::object& weights, long batch)
+  TypedStream(std::shared_ptr<Plan<T>> plan, const py::object& weights, long batch, bool batch_first)
       : stream(plan, input<T>("weights", weights, {plan->layout().size}).data(), batch),
         x_shape{batch, plan->config().input},
-        y_shape{batch, plan->config().output()} {}
+        y_shape{batch, plan->config().output()},
+        node_x(batch_first ? Shape{batch, 1, plan->config().input} : Shape{1, batch, plan->config().input}),
+        node_state(batch_first ? Shape{batch, 1, plan->config().hidden} : Shape{1, batch, plan->config().hidden}),
+        node_y(batch_first ? Shape{batch, 1, 1, plan->config().hidden} : Shape{1, 1, batch, plan->config().hidden}) {}
 
   py::object step(const py::object& x, const py::object& out) {
     const Config& c = stream.config();
     const Input<T> in = input<T>("x", x, x_shape);
     py::object y = out;
-    if (out.is_none()) y = py::array_t<T>(y_shape);
-    T* to = output<T>("out", y, y_shape);
+    T* const to = out.is_none() ? numbers_of<T>(y = fresh<T>(y_shape)) : output<T>("out", y, y_shape);
     const T* from = in.data();
     if (from < to + stream.batch() * c.output() && to < from + stream.batch() * c.input)
       refuse("out", "memory apart from x", "overlapping arrays");
@@ -56,23 +59,19 @@ struct TypedStream {
 
   // Sets the states of a single layer, steps, and returns outputs and states, all in the shapes of an ONNX node: x
   // (1, N, I) or (N, 1, I), states likewise, y with one more axis.
-  py::tuple node(const py::object& x, const py::object& h, const py::object& cell, bool sequences, bool batch_first) {
-    const Config& c = stream.config();
-    const long n = stream.batch();
-    const auto shape = [&](long width) { return batch_first ? Shape{n, 1, width} : Shape{1, n, width}; };
-    const Input<T> in = input<T>("X", x, shape(c.input));
+  py::tuple node(const py::object& x, const py::object& h, const py::object& cell, bool sequences) {
+    const Input<T> in = input<T>("X", x, node_x);
     std::optional<Input<T>> new_h, new_c;
-    if (!h.is_none()) new_h = input<T>("initial_h", h, shape(c.hidden));
-    if (!cell.is_none() && stream.c_size()) new_c = input<T>("initial_c", cell, shape(c.hidden));
-    py::array_t<T> hn(shape(c.hidden));
-    T* const to = hn.mutable_data();
+    if (!h.is_none()) new_h = input<T>("initial_h", h, node_state);
+    if (!cell.is_none() && stream.c_size()) new_c = input<T>("initial_c", cell, node_state);
+    py::object hn = fresh<T>(node_state);
     const Turn turn(taken);
     begin(new_h, new_c);
-    run(in.data(), to);
+    run(in.data(), numbers_of<T>(hn));
     py::object y = py::none();
-    if (sequences) y = py::array_t<T>(Shape{batch_first ? n : 1, 1, batch_first ? 1 : n, c.hidden}, to);
+    if (sequences) y = fresh<T>(node_y, numbers_of<T>(hn));
     if (!stream.c_size()) return py::make_tuple(std::move(y), std::move(hn));
-    return py::make_tuple(std::move(y), std::move(hn), py::array_t<T>(shape(c.hidden), stream.c()));
+    return py::make_tuple(std::move(y), std::move(hn), fresh<T>(node_state, stream.c()));
   }
 
   // Copies of the states: h (L, N, R) and c (L, N, H) or None.
@@ -126,14 +125,14 @@ struct AnyStream {
   }
 };
 
-AnyStream make_stream(const Recurrent& layer, const py::object& weights, long batch) {
+AnyStream make_stream(const Recurrent& layer, const py::object& weights, long batch, bool batch_first = false) {
   const Config& c = layer.config();
   if (c.bidirectional || c.go_backwards)
     refuse("stream", "a layer that runs forward in time", "one that runs backward");
   if (batch < 1) refuse("batch_size", "an integer from 1", std::to_string(batch));
   return layer.visit([&](const auto& plan) {
     using T = typename std::decay_t<decltype(*plan)>::Number;
-    return AnyStream{std::make_unique<TypedStream<T>>(plan, weights, batch)};
+    return AnyStream{std::make_unique<TypedStream<T>>(plan, weights, batch, batch_first)};
   });
 }
 
@@ -149,7 +148,7 @@ class SingleStep {
 
   py::tuple operator()(const py::object& x, const py::object& h, const py::object& c) {
     std::unique_ptr<AnyStream> stream = take();
-    py::tuple made = stream->visit([&](auto& t) { return t.node(x, h, c, sequences_, batch_first_); });
+    py::tuple made = stream->visit([&](auto& t) { return t.node(x, h, c, sequences_); });
     give(std::move(stream));
     return made;
   }
@@ -164,7 +163,7 @@ class SingleStep {
         return stream;
       }
     }
-    return std::make_unique<AnyStream>(make_stream(layer_, weights_, batch_));
+    return std::make_unique<AnyStream>(make_stream(layer_, weights_, batch_, batch_first_));
   }
   void give(std::unique_ptr<AnyStream> stream) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -187,7 +186,10 @@ void bind_stream(py::module_& m) {
            py::arg("batch_size"), py::arg("sequences"), py::arg("batch_first"))
       .def("__call__", &SingleStep::operator(), py::arg("x"), py::arg("h").none(true), py::arg("c").none(true));
   py::class_<AnyStream>(m, "Stream", py::is_final())
-      .def(py::init(&make_stream), py::arg("layer"), py::arg("weights"), py::arg("batch_size"))
+      .def(py::init([](const Recurrent& layer, const py::object& weights, long batch) {
+             return make_stream(layer, weights, batch);
+           }),
+           py::arg("layer"), py::arg("weights"), py::arg("batch_size"))
       .def(
           "step",
           [](AnyStream& s, const py::object& x, const py::object& out) {

@@ -62,7 +62,6 @@ class OnnxModel:
         self.graph = graph
         self.inputs: list[Value] = graph.inputs
         self.outputs: list[Value] = graph.outputs
-        self._names = [value.name for value in graph.inputs]
         self._plan = GraphPlan(graph, {})
         self._shaped = Shaped(self._plan, graph)
 
@@ -121,8 +120,7 @@ class OnnxModel:
         TypeError, ValueError
             As from a call.
         """
-        given: list[Any] = [feeds.get(name) for name in self._names]
-        plan = self._shaped.ready(given) if len(feeds) == len(given) else None
+        plan, given = self._shaped.ready(feeds)
         if plan is None:
             given = self._given(feeds)
             plan = self._shaped.choose(given)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recurra import _core
 from recurra.onnx import folding
 from recurra.onnx.operators import MANY, control, elementwise, products, reductions, reference
 from recurra.onnx.plan import Plan, named
@@ -19,8 +20,9 @@ from recurra.onnx.site import Site
 from recurra.onnx.written import WrittenPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from recurra._typing import Array
     from recurra.onnx.graph import Graph
     from recurra.onnx.plan import Bound
 
@@ -69,25 +71,17 @@ class Shaped:
         self.plan = plan
         self.deciding = _deciding(graph)
         self.dtypes = [value.dtype for value in graph.inputs]
-        self.plans: dict[Any, Plan | None] = {}
+        self.feeds = _core.Feeds([value.name for value in graph.inputs], self.dtypes, self.deciding)
+        self.plans: dict[bytes, Plan | None] = {}
 
-    def ready(self, given: Sequence[Any]) -> Plan | None:
-        """Return the plan for these inputs if it is there already, and they are the arrays it is for."""
-        for one, dtype in zip(given, self.dtypes, strict=True):
-            if type(one) is not np.ndarray or one.dtype != dtype:
-                return None
-        return self.plans.get(self._key(given))
-
-    def _key(self, given: Sequence[Any]) -> Any:
-        key: Any = tuple([one.shape for one in given])
-        for place in self.deciding:
-            one = given[place]
-            key += (one.item() if one.size == 1 else None,)
-        return key
+    def ready(self, feeds: Mapping[str, Any]) -> tuple[Plan | None, list[Array]]:
+        """Return the plan for these inputs, and them in their order; None unless they are the very arrays it is for."""
+        taken = self.feeds.take(feeds)
+        return (None, []) if taken is None else (self.plans.get(taken[0]), taken[1])
 
     def choose(self, given: Sequence[Any]) -> Plan:
         """Return the plan for these inputs: one of their own from the second call with such ones on."""
-        key = self._key(given)
+        key = self.feeds.key(given)
         plan = self.plans.get(key)
         if plan is not None:
             return plan
