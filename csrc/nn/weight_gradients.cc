@@ -17,7 +17,7 @@ namespace {
 constexpr long kBlockRows = kMostParts;  // of a reduction: its right-hand side stays in the first-level cache
 constexpr long kPieceFeatures = 24;      // a whole number of register tiles
 constexpr long kMostGroups = 8;          // a power of two
-constexpr long kReadPerSum = 8;          // numbers that a group's sums must read for each that is added up in the end
+constexpr long kReadPerSum = 2;          // numbers that each group must read, for each of its sums and each group
 constexpr long kTogether = 128l << 10;   // numbers in a few pieces, which the second-level cache holds
 
 template <class T>
@@ -67,7 +67,7 @@ class WeightGradients {
     const long columns = d_.g.slots * d_.g.hidden, features = d_.input + d_.recurrent;
     const auto pays = [&](long groups) {
       return groups <= kMostGroups && groups * groups * groups <= terms_.batch() &&
-             groups * columns * features * kReadPerSum <= rows * (columns + features);
+             groups * groups * columns * features * kReadPerSum <= rows * (columns + features);
     };
     long groups = 1;
     while (pays(2 * groups)) groups *= 2;
