@@ -322,3 +322,44 @@ def test_pools_that_round_up_are_onnx_runtimes(op, pads):
         (expected,) = session.run(None, {"x": x})
         for given in (x, np.asfortranarray(x)):
             np.testing.assert_allclose(OnnxModel(read_graph(proto))(given), expected, rtol=1e-6, atol=1e-7)
+
+
+class Named(dict):
+    """A dictionary of another class."""
+
+
+class Own(np.ndarray):
+    """An array of another class."""
+
+
+def test_only_the_very_arrays_of_a_graph_are_taken_at_once():
+    feeds = _core.Feeds(["a", "n"], [np.dtype(np.float32), np.dtype(np.int64)], [1])
+    a, n = numbers(2, 3), np.array([4])
+    key, given = feeds.take({"n": n, "a": a})
+    assert given[0] is a
+    assert given[1] is n
+    assert key == feeds.key([a, n]) == feeds.key([a[::-1], n.copy()])
+    others = [(a.T, n), (a[None], n), (a, np.array([5])), (a, np.array(4)), (a, np.array([4, 4]))]
+    assert len({key, *(feeds.key(list(other)) for other in others)}) == 1 + len(others)
+    assert feeds.key([a, np.array([4, 4])]) == feeds.key([a, np.array([4, 5])])
+    refused = [
+        Named(a=a, n=n),
+        {"a": a},
+        {"a": a, "b": n},
+        {"a": a, "n": n, "b": n},
+        {"a": a.astype(np.float64), "n": n},
+        {"a": a.astype(">f4"), "n": n},
+        {"a": a.view(Own), "n": n},
+        {"a": a.tolist(), "n": n},
+        {"a": None, "n": n},
+        None,
+    ]
+    for other in refused:
+        assert feeds.take(other) is None
+    assert _core.Feeds([], [], []).take({}) == (b"", [])
+    with pytest.raises(ValueError, match="dtypes: expected one for each name, got 0"):
+        _core.Feeds(["a"], [], [])
+    with pytest.raises(IndexError):
+        _core.Feeds(["a"], [np.dtype(np.float32)], [1])
+    with pytest.raises(ValueError, match="given: expected one array for each name, got 1"):
+        feeds.key([a])
