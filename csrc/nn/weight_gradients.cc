@@ -17,7 +17,6 @@ namespace {
 constexpr long kBlockRows = kMostParts;  // of a reduction: its right-hand side stays in the first-level cache
 constexpr long kPieceFeatures = 24;      // a whole number of register tiles
 constexpr long kMostGroups = 8;          // a power of two
-constexpr long kReadPerSum = 2;          // numbers that each group must read, for each of its sums and each group
 constexpr long kTogether = 128l << 10;   // numbers in a few pieces, which the second-level cache holds
 
 template <class T>
@@ -62,12 +61,13 @@ class WeightGradients {
     return size;
   }
 
-  // As many as leave little to add up. Of the layer and the batch, whatever the threads.
+  // As many as leave little to add up: each reads a number for each of its sums and each group, or two where the sums
+  // take memory that counts. Of the layer and the batch, whatever the threads.
   long group_count(long rows) const {
-    const long columns = d_.g.slots * d_.g.hidden, features = d_.input + d_.recurrent;
+    const long columns = d_.g.slots * d_.g.hidden, features = d_.input + d_.recurrent, sums = columns * features;
     const auto pays = [&](long groups) {
       return groups <= kMostGroups && groups * groups * groups <= terms_.batch() &&
-             groups * groups * columns * features * kReadPerSum <= rows * (columns + features);
+             groups * groups * sums * (sums > kTogether ? 2 : 1) <= rows * (columns + features);
     };
     long groups = 1;
     while (pays(2 * groups)) groups *= 2;
