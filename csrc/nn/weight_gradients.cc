@@ -5,7 +5,6 @@
 // added up in pairs, and go home to the caller's flat gradient. Groups and blocks depend on the batch alone, so the
 // bits do not depend on the number of threads.
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -39,7 +38,9 @@ class WeightGradients {
       lengths.insert(lengths.end(), d.steps->length.begin(), d.steps->length.end());
       steps_ = std::max(steps_, d.steps->count);
     }
-    groups_ = group_count(std::accumulate(lengths.begin(), lengths.end(), 0l));
+    const long rows = std::accumulate(lengths.begin(), lengths.end(), 0l);
+    read_ = rows * (d_.g.slots * d_.g.hidden + d_.input + d_.recurrent);
+    groups_ = group_count();
     bounds_ = row_bounds(lengths, d_.steps->ragged, groups_);
   }
 
@@ -63,11 +64,11 @@ class WeightGradients {
 
   // As many as leave little to add up: each reads a number for each of its sums and each group, or two where the sums
   // take memory that counts. Of the layer and the batch, whatever the threads.
-  long group_count(long rows) const {
-    const long columns = d_.g.slots * d_.g.hidden, features = d_.input + d_.recurrent, sums = columns * features;
+  long group_count() const {
+    const long sums = d_.g.slots * d_.g.hidden * (d_.input + d_.recurrent);
     const auto pays = [&](long groups) {
       return groups <= kMostGroups && groups * groups * groups <= terms_.batch() &&
-             groups * groups * sums * (sums > kTogether ? 2 : 1) <= rows * (columns + features);
+             groups * groups * sums * (sums > kTogether ? 2 : 1) <= read_;
     };
     long groups = 1;
     while (pays(2 * groups)) groups *= 2;
@@ -100,10 +101,11 @@ class WeightGradients {
     return static_cast<int>((2 * (group * total + p.before) + p.size()) * team.size() / (2 * groups * total));
   }
 
-  // One group: each thread takes its pieces all the way home. Where one block has all rows a few go at a time, all
-  // through the same memory; of more blocks every one would come from afar for each few.
+  // One group: each thread takes its pieces all the way home, a few at a time, all through the same memory. Where one
+  // block has all rows it stays in the second-level cache; of more blocks each comes from afar for every few, so these
+  // are many, but small beside what they are summed from.
   bool finish_each(Team& team, const Pieces& all) {
-    const long most = steps_ <= together(0) ? kTogether : std::numeric_limits<long>::max();
+    const long most = steps_ <= together(0) ? kTogether : std::max(kTogether, read_ / (8 * team.size()));
     Pieces few;
     T* room = nullptr;
     long size = 0;
@@ -248,6 +250,7 @@ class WeightGradients {
   const Kernels<T>& k_;
   T* totals_;
   long steps_ = 0;  // of all parts
+  long read_ = 0;   // numbers that the sums are made of
   long groups_ = 1;
   std::vector<long> bounds_;  // [groups + 1]: first row of each, in the order of the batch
 };
