@@ -24,20 +24,12 @@ constexpr long kFarWeights = 8;  // second-level caches of weights, to be read f
 constexpr double kStepFlopsForUnits = 2e5;    // a step must be worth several barriers before units are split
 constexpr double kHeavyStepFlops = 2e7;       // looking at the clock costs nothing beside such a step
 constexpr double kFlopsWorthAThread = 7.5e5;  // waking a second thread costs about a microsecond
-constexpr double kCellFlops = 48;             // that an activation takes as long as
 
 // Counted as if a batch had two rows at least: reading the weights takes as long as two rows' arithmetic.
 template <class T>
 double step_flops(const Direction<T>& d) {
   return 2.0 * static_cast<double>(d.config->gates() * d.g.hidden) * static_cast<double>(d.recurrent + d.input) *
          static_cast<double>(std::max(2l, d.steps->batch));
-}
-
-// Of a whole pass with its cells. With training there is three times as much to do, and to wait for.
-template <class T>
-double pass_flops(const Direction<T>& d) {
-  const double cells = kCellFlops * static_cast<double>(d.config->gates() * d.g.hidden * d.steps->batch);
-  return (step_flops(d) + cells) * static_cast<double>(d.steps->count) * (d.training ? 1.5 : 1);
 }
 
 // Splitting by units needs a cell that looks at its own units alone.
@@ -98,13 +90,13 @@ void prepare_variants(Direction<T>& d, long step_rows, long state_rows) {
 
 template <class T>
 bool worth_a_thread(const Direction<T>& d) {
-  return pass_flops(d) >= kFlopsWorthAThread / 2;
+  return step_flops(d) * static_cast<double>(d.steps->count) >= kFlopsWorthAThread / 2;
 }
 
 template <class T>
 int useful_threads(const Direction<T>& d, int threads) {
-  const double worth_all = pass_flops(d) / kFlopsWorthAThread;
-  const int worth = static_cast<int>(std::min(static_cast<double>(threads), std::max(1.0, worth_all)));
+  const double flops = step_flops(d) * static_cast<double>(d.steps->count);
+  const int worth = static_cast<int>(std::min(static_cast<double>(threads), std::max(1.0, flops / kFlopsWorthAThread)));
   if (worth <= 1) return 1;
   const long most = can_split_units(d) ? std::max(d.steps->batch, d.g.panels / 4) : d.steps->batch;
   return static_cast<int>(std::clamp(most, 1l, static_cast<long>(worth)));
