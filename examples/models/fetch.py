@@ -84,7 +84,9 @@ def _download(requirement: str, folder: Path) -> None:
                 zipfile.ZipFile(archive).extractall(folder)
             else:
                 with tarfile.open(archive) as tar:
-                    tar.extractall(folder, filter="data")
+                    # Python 3.11.4 and later know filters
+                    tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+                    tar.extractall(folder)
 
 
 def _download_debian(packages: tuple[str, ...], folder: Path) -> None:
