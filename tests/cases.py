@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recurra import reference
+from recurra import _core, reference
 
 ACTIVATIONS: dict[str, tuple[str, float, float]] = {
     "tanh": ("tanh", 0.0, 0.0),
@@ -273,6 +273,20 @@ def run(make: Callable[..., Any], given: Problem, *, dtype: str | None = None) -
     for name, shape, offset in plan.layout:
         results[f"d{name}"] = gradients[offset : offset + int(np.prod(shape))].reshape(shape)
     return {name: value for name, value in results.items() if value is not None}
+
+
+def run_on(given: Problem, threads: int) -> dict[str, np.ndarray]:
+    """Run the engine on so many threads, which stay set (fixture "threads")."""
+    _core.set_num_threads(threads)
+    assert _core.get_num_threads() == threads or _core.config()["threading"] == "serial"
+    return run(_core.Recurrent, given)
+
+
+def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    """Fail unless all results have the same bits."""
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
 def is_gradient(name: str) -> bool:

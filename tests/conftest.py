@@ -8,6 +8,16 @@ os.environ.setdefault("KERAS_BACKEND", "torch")  # one process can have one; the
 
 
 @pytest.fixture
+def threads():
+    """Put the number of threads back after the test."""
+    from recurra import _core
+
+    before = _core.get_num_threads()
+    yield
+    _core.set_num_threads(before)
+
+
+@pytest.fixture
 def cells_on_the_engine(monkeypatch):
     """Let recurra.torch's cells call the engine also where PyTorch's own code is faster, so that it is tested."""
     from recurra.torch import cells

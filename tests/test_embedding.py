@@ -9,13 +9,6 @@ from recurra import _core
 RNG = np.random.default_rng(41)
 
 
-@pytest.fixture
-def threads():
-    before = _core.get_num_threads()
-    yield
-    _core.set_num_threads(before)
-
-
 def summed(x, dy, rows):
     """The gradient of the table by NumPy, which adds in order of position too."""
     table = np.zeros((rows, dy.shape[-1]), dy.dtype)

@@ -13,13 +13,6 @@ from recurra.optimizers import OPTIMIZERS
 TOLERANCE = {"float32": {"rtol": 2e-5, "atol": 2e-6}, "float64": {"rtol": 1e-12, "atol": 1e-13}}
 
 
-@pytest.fixture
-def threads():
-    before = _core.get_num_threads()
-    yield
-    _core.set_num_threads(before)
-
-
 def test_every_optimizer_has_a_formula_here():
     assert set(RULES) == set(OPTIMIZERS)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cases import STRUCTURES, problem, run
+from cases import STRUCTURES, assert_same, problem, run_on
 from recurra import _core
 
 SHAPES = {  # (N, T, I, H): split by rows, by units, by directions
@@ -15,23 +15,7 @@ SHAPES = {  # (N, T, I, H): split by rows, by units, by directions
 }
 
 
-@pytest.fixture(autouse=True)
-def threads():
-    before = _core.get_num_threads()
-    yield
-    _core.set_num_threads(before)
-
-
-def everything(case, threads):
-    _core.set_num_threads(threads)
-    assert _core.get_num_threads() == threads or _core.config()["threading"] == "serial"
-    return run(_core.Recurrent, case)
-
-
-def assert_same(one, other):
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        np.testing.assert_array_equal(value, other[name], err_msg=name)
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 @pytest.mark.parametrize("lengths", [False, True])
@@ -41,17 +25,17 @@ def assert_same(one, other):
 def test_threads_change_no_bit(shape, cell, dtype, lengths):
     options = {"cell": cell, "bidirectional": shape == "odd rows"}
     case = problem(options, SHAPES[shape], dtype=dtype, lengths=lengths)
-    alone = everything(case, 1)
+    alone = run_on(case, 1)
     for threads in (2, 3, 8):
-        assert_same(everything(case, threads), alone)
+        assert_same(run_on(case, threads), alone)
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_threads_change_no_bit_of_any_variant_or_mask(name):
     case = problem(STRUCTURES[name], (24, 8, 30, 40), dtype="float32", lengths=True)
-    alone = everything(case, 1)
+    alone = run_on(case, 1)
     for threads in (2, 3):
-        assert_same(everything(case, threads), alone)
+        assert_same(run_on(case, threads), alone)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

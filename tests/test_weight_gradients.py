@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cases import STRUCTURES, assert_agree, problem, run
+from cases import STRUCTURES, assert_agree, assert_same, problem, run, run_on
 from recurra import _core, reference
 
 GROUPS = {  # rows, time steps, inputs and units that make as many groups
@@ -15,16 +15,7 @@ GROUPS = {  # rows, time steps, inputs and units that make as many groups
 SIZES = [sizes for some in GROUPS.values() for sizes in some]
 
 
-@pytest.fixture(autouse=True)
-def threads():
-    before = _core.get_num_threads()
-    yield
-    _core.set_num_threads(before)
-
-
-def results(case, threads):
-    _core.set_num_threads(threads)
-    return run(_core.Recurrent, case)
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 @pytest.mark.parametrize("lengths", [False, True])
@@ -32,21 +23,19 @@ def results(case, threads):
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_groups_agree_with_the_reference_and_threads_change_no_bit(cell, sizes, lengths):
     case = problem({"cell": cell}, sizes, lengths=lengths)
-    alone = results(case, 1)
+    alone = run_on(case, 1)
     assert_agree(alone, run(reference.Recurrent, case), forward=1e-12, backward=1e-11)
     for threads in (2, 3, 4, 5, 8):
-        for name, value in results(case, threads).items():
-            np.testing.assert_array_equal(value, alone[name], err_msg=f"{name} on {threads} threads")
+        assert_same(run_on(case, threads), alone)
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_groups_of_every_variant_agree_with_the_reference(name):
     case = problem(STRUCTURES[name], (24, 30, 8, 12), lengths=True)
-    alone = results(case, 1)
+    alone = run_on(case, 1)
     assert_agree(alone, run(reference.Recurrent, case), forward=1e-12, backward=1e-10)
     for threads in (2, 3):
-        for key, value in results(case, threads).items():
-            np.testing.assert_array_equal(value, alone[key], err_msg=f"{key} on {threads} threads")
+        assert_same(run_on(case, threads), alone)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

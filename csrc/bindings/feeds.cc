@@ -14,7 +14,8 @@ namespace {
 
 class Feeds {
  public:
-  // dtypes: None where any will do; deciding: places of inputs whose value counts into the key if it is a single one.
+  // dtypes: None where none is known, and nothing is taken then; deciding: places of inputs whose value counts into the
+  // key if it is a single one.
   Feeds(std::vector<py::str> names, std::vector<py::object> dtypes, const std::vector<std::size_t>& deciding)
       : names_(std::move(names)), dtypes_(std::move(dtypes)), deciding_(names_.size()) {
     if (dtypes_.size() != names_.size()) refuse("dtypes", "one for each name", std::to_string(dtypes_.size()));

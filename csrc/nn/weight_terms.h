@@ -113,15 +113,15 @@ class WeightTerms {
     terms_.push_back(std::move(t));
   }
 
-  // target[row_of(c), first..last) += packed column c, none where the row is negative. A cache line of each of a few
+  // target[row_of(c), first..last) += packed column c, none where the row is negative. A cache line of each of as many
   // rows in turn, so that neither side leaves the first-level cache half used.
   template <class RowOf>
   static void add_columns(const T* packed, long first, long last, long columns, long features, T* target,
                           const RowOf& row_of) {
-    constexpr long kLine = static_cast<long>(kAlignment / sizeof(T)), kTogether = kLine, kAhead = 4 * kLine;
-    for (long c0 = 0; c0 < columns; c0 += kTogether) {
-      const long count = std::min(kTogether, columns - c0);
-      T* rows[kTogether];
+    constexpr long kLine = static_cast<long>(kAlignment / sizeof(T)), kAhead = 4 * kLine;
+    for (long c0 = 0; c0 < columns; c0 += kLine) {
+      const long count = std::min(kLine, columns - c0);
+      T* rows[kLine];
       for (long c = 0; c < count; ++c) {
         const long row = row_of(c0 + c);
         rows[c] = row < 0 ? nullptr : target + row * features;
