@@ -7,6 +7,16 @@ import pytest
 os.environ.setdefault("KERAS_BACKEND", "torch")  # one process can have one; the comparisons need PyTorch's gradients
 
 
+@pytest.fixture(scope="session", autouse=True)
+def near_cores():
+    """Take the machine's cores for near each other: where they are far apart, small work stays on one thread."""
+    from recurra import _core
+
+    _core.assume_round_trip(80)
+    yield
+    _core.assume_round_trip(0)
+
+
 @pytest.fixture
 def threads():
     """Put the number of threads back after the test."""

@@ -1,8 +1,10 @@
 // run_team on OpenMP, or serially where the compiler has none.
 #include "base/team.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <thread>
 
 #include "base/denormals.h"
@@ -66,15 +68,10 @@ constexpr auto kPollEvery = std::chrono::milliseconds(40);
 
 }  // namespace
 
-bool Team::meet() {
-  if (size_ == 1) return !stopped();
-  const int generation = barrier_->generation.load(std::memory_order_relaxed);
-  if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
-    barrier_->arrived.store(0, std::memory_order_relaxed);
-    barrier_->generation.store(generation + 1, std::memory_order_release);
-    return !stopped();
-  }
-  for (int spins = 0; barrier_->generation.load(std::memory_order_acquire) == generation; ++spins) {
+// Until done(), or until the call is stopped.
+template <class Done>
+bool Team::wait(const Done& done) {
+  for (int spins = 0; !done(); ++spins) {
     if (stopped()) return false;
     if (spins < kSpins) continue;
     if (spins % kSpins == 0) go_on();
@@ -82,6 +79,27 @@ bool Team::meet() {
     if (spins % kPauses == 0) std::this_thread::yield();
   }
   return !stopped();
+}
+
+bool Team::meet() {
+  if (size_ == 1) return !stopped();
+  if (size_ <= Barrier::kFew) {
+    std::atomic<unsigned>& own = barrier_->of[rank_].count;
+    const unsigned meeting = own.load(std::memory_order_relaxed) + 1;
+    own.store(meeting, std::memory_order_release);
+    for (int other = 0; other < size_; ++other) {
+      const std::atomic<unsigned>& count = barrier_->of[other].count;  // may be one ahead
+      if (!wait([&] { return static_cast<int>(count.load(std::memory_order_acquire) - meeting) >= 0; })) return false;
+    }
+    return !stopped();
+  }
+  const int generation = barrier_->generation.load(std::memory_order_relaxed);
+  if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+    barrier_->arrived.store(0, std::memory_order_relaxed);
+    barrier_->generation.store(generation + 1, std::memory_order_release);
+    return !stopped();
+  }
+  return wait([&] { return barrier_->generation.load(std::memory_order_acquire) != generation; });
 }
 
 bool Team::go_on() {
@@ -130,5 +148,56 @@ bool run_team_of(int threads, const Poll& poll, void (*call)(const void* body, T
   call(body, team);
   return !stop;
 }
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kTrips = 16, kTries = 4;
+constexpr std::int64_t kRestBetween = 50'000'000, kRestForWork = 20;  // nanoseconds; times what measuring took
+constexpr double kNear = 80;
+
+std::atomic<double> assumed{0}, measured{kNear};
+std::atomic<std::int64_t> measure_at{0};  // on the clock; the greatest number while someone measures
+
+std::int64_t now() { return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count(); }
+
+// The least of a few tries, 0 without a second thread: whoever else wants a core must not count.
+double measure_round_trip(int threads) {
+  alignas(128) std::atomic<int> ball{0};  // each of the two waits for its turn and makes it the other's
+  double least = 0;
+  run_team(threads, Poll(), [&](Team& team) {
+    if (team.size() < 2 || !team.meet() || team.rank() > 1) return;
+    Clock::time_point start = Clock::now();
+    for (int trip = 0; trip < kTries * kTrips; ++trip) {
+      for (int spins = 0; ball.load(std::memory_order_acquire) != 2 * trip + team.rank(); ++spins)
+        if (spins > kSpins) std::this_thread::yield();
+      ball.store(2 * trip + team.rank() + 1, std::memory_order_release);
+      if (team.rank() == 1 || trip % kTrips != kTrips - 1) continue;
+      const Clock::time_point end = Clock::now();
+      const double each = std::chrono::duration<double, std::nano>(end - start).count() / kTrips;
+      least = least == 0 ? each : std::min(least, each);
+      start = end;
+    }
+  });
+  return least;
+}
+
+}  // namespace
+
+double round_trip(int threads) {
+  constexpr std::int64_t kBusy = std::numeric_limits<std::int64_t>::max();
+  if (const double given = assumed.load(std::memory_order_relaxed); given > 0) return given;
+  const std::int64_t start = now();
+  std::int64_t due = measure_at.load(std::memory_order_relaxed);
+  if (threads > 1 && start >= due && measure_at.compare_exchange_strong(due, kBusy)) {
+    if (const double found = measure_round_trip(threads); found > 0) measured = found;
+    const std::int64_t end = now();
+    measure_at = end + std::max(kRestBetween, kRestForWork * (end - start));
+  }
+  return measured.load(std::memory_order_relaxed);
+}
+
+void assume_round_trip(double nanoseconds) { assumed = nanoseconds; }
 
 }  // namespace recurra

@@ -21,10 +21,17 @@ struct Interrupt {
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
 
-// Threads that meet at a barrier. Plain data shared by its members.
+// Threads that meet at a barrier. Plain data shared by its members. A few of them each count their arrivals on a line
+// of their own, which the others watch: what one has written reaches another in one journey between cores. More of them
+// count together.
 struct Barrier {
-  alignas(64) std::atomic<int> arrived{0};
-  alignas(64) std::atomic<int> generation{0};
+  static constexpr int kFew = 8;
+  struct alignas(128) Arrivals {
+    std::atomic<unsigned> count{0};
+  };
+  Arrivals of[kFew];
+  alignas(128) std::atomic<int> arrived{0};
+  alignas(128) std::atomic<int> generation{0};
 };
 
 class Team {
@@ -49,6 +56,9 @@ class Team {
   }
 
  private:
+  template <class Done>
+  bool wait(const Done& done);
+
   int rank_, size_;
   Barrier* barrier_;
   std::atomic<bool>* stop_;
@@ -63,6 +73,13 @@ bool run_team(int threads, const Poll& poll, const Body& body) {
   return run_team_of(
       threads, poll, [](const void* erased, Team& team) { (*static_cast<const Body*>(erased))(team); }, &body);
 }
+
+// How far apart the cores of such a team lie: nanoseconds that a word takes from the first thread to the second and
+// back. Some 50 to 100 where they share a cache, several hundred where they do not; a virtual machine's cores move.
+// Measured in a few microseconds, and anew when that was a while ago. Thread-safe.
+double round_trip(int threads);
+// From now on round_trip() is so many nanoseconds; 0: measured again. For tests.
+void assume_round_trip(double nanoseconds);
 
 // [first, last) of `count` items for `rank` of `size`, contiguous, sizes differing by one at most.
 struct Range {

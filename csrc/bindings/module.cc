@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "base/team.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
 #include "nn/probe.h"
@@ -64,6 +65,8 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.def("probe_multiply_adds", &probe_multiply_adds, py::arg("threads"), released);
   m.def("probe_product", &probe_product, py::arg("threads"), released);
   m.def("probe_reads", &probe_reads, py::arg("threads"), py::arg("bytes"), released);
+  m.def("round_trip", &round_trip, py::arg("threads"), released);
+  m.def("assume_round_trip", &assume_round_trip, py::arg("nanoseconds"));
   bind_convolution(m);
   bind_embedding(m);
   bind_feeds(m);

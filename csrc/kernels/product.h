@@ -144,6 +144,8 @@ void multiply(const Product<T>& p) {
 
 // ---- C += A^T B -----------------------------------------------------------------------------------
 
+constexpr long kRowsAhead = 24;  // of blocks to come whose first lines are sent for: another core may hold them
+
 template <class T, int M, int V>
 RECURRA_INLINE void reduce_tile(const Reduction<T>& p, long column, long first_vector) {
   Vec<T> s[M][V];
@@ -151,9 +153,15 @@ RECURRA_INLINE void reduce_tile(const Reduction<T>& p, long column, long first_v
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 16
     for (int v = 0; v < V; ++v) s[m][v] = Vec<T>{};
+  const long ahead = p.blocks && p.rows[0] * 2 < kRowsAhead ? kRowsAhead / (p.rows[0] + 1) : 2;
   for (long block = 0; block < p.blocks; ++block) {
     const T* a = p.a[block] + column;
     const T* b = p.b[block] + first_vector * kLanes<T>;
+    if (block + ahead < p.blocks) {
+      __builtin_prefetch(p.a[block + ahead] + column);
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) __builtin_prefetch(p.b[block + ahead] + (first_vector + v) * kLanes<T>);
+    }
     for (long r = p.rows[block]; r > 0; --r, a += p.a_row, b += p.b_row) {
       Vec<T> w[V];
 #pragma GCC unroll 16

@@ -35,13 +35,19 @@ class Backward {
     for (long step = d_.steps->count - 1; step >= 0; --step) {
       if ((d_.heavy || step % d_.window == 0) && !group_.go_on()) return;
       this->step(step);
-      if (part_.by_units && !group_.meet()) return;
+      if (part_.by_units && !meet(step)) return;
     }
     initial_states();
     if (o_.dx.data) input_gradients();
   }
 
  private:
+  bool meet(long step) {
+    if (!group_.meet()) return false;
+    const long panel = d_.g.panel(d_.rows(step)), all = d_.g.panels * panel;
+    if (all <= kMostToSendFor) send_for_others(d_.gates_at(step), part_.panel0 * panel, part_.panel1 * panel, all);
+    return true;
+  }
   long unit0() const { return part_.panel0 * d_.g.lanes; }
   long unit1(long count) const { return std::min(part_.panel1 * d_.g.lanes, count); }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "nn/random.h"
 
@@ -19,7 +20,8 @@ long second_level_cache() {
   return 512l << 10;
 }
 
-constexpr long kRowsWorthSplitting = 4;  // rows a thread, below which units are split
+constexpr double kFar = 2;       // distance from which threads with a row each do not meet at every step
+constexpr long kFewRows = 8;     // below, the weight gradients are summed over the whole batch at once (decision 0025)
 constexpr long kFarWeights = 8;  // second-level caches of weights, to be read from afar once a step, not by each
 constexpr double kStepFlopsForUnits = 2e5;    // a step must be worth several barriers before units are split
 constexpr double kHeavyStepFlops = 2e7;       // looking at the clock costs nothing beside such a step
@@ -32,12 +34,14 @@ double step_flops(const Direction<T>& d) {
          static_cast<double>(std::max(2l, d.steps->batch));
 }
 
+double flops_worth_a_thread(double distance) { return kFlopsWorthAThread * std::sqrt(distance); }
+
 // Splitting by units needs a cell that looks at its own units alone.
 template <class T>
-bool can_split_units(const Direction<T>& d) {
+bool can_split_units(const Direction<T>& d, double distance) {
   const Config& c = *d.config;
   return c.plain() && !c.layer_norm && !c.projection && !d.zones_h() && !(d.sampling && c.recurrent_dropout > 0) &&
-         d.g.panels >= 8 && step_flops(d) >= kStepFlopsForUnits;
+         d.g.panels >= 8 && step_flops(d) >= kStepFlopsForUnits * std::max(1.0, distance / 2);
 }
 
 // Steps whose gates fill a quarter of the second-level cache, at most 64.
@@ -89,32 +93,41 @@ void prepare_variants(Direction<T>& d, long step_rows, long state_rows) {
 }  // namespace
 
 template <class T>
-bool worth_a_thread(const Direction<T>& d) {
-  return step_flops(d) * static_cast<double>(d.steps->count) >= kFlopsWorthAThread / 2;
+bool worth_a_thread(const Direction<T>& d, double distance) {
+  return step_flops(d) * static_cast<double>(d.steps->count) >= flops_worth_a_thread(distance) / 2;
 }
 
 template <class T>
-int useful_threads(const Direction<T>& d, int threads) {
+int useful_threads(const Direction<T>& d, int threads, double distance) {
   const double flops = step_flops(d) * static_cast<double>(d.steps->count);
-  const int worth = static_cast<int>(std::min(static_cast<double>(threads), std::max(1.0, flops / kFlopsWorthAThread)));
-  if (worth <= 1) return 1;
-  const long most = can_split_units(d) ? std::max(d.steps->batch, d.g.panels / 4) : d.steps->batch;
-  return static_cast<int>(std::clamp(most, 1l, static_cast<long>(worth)));
+  const bool reads = d.training && d.steps->batch < kFewRows && distance >= kFar;
+  const double worth = flops / (flops_worth_a_thread(distance) * (reads ? 2 : 1));
+  if (worth < 2) return 1;
+  const long most = can_split_units(d, distance) ? std::max(d.steps->batch, d.g.panels / 4) : d.steps->batch;
+  return static_cast<int>(std::min({static_cast<double>(threads), worth, static_cast<double>(std::max(1l, most))}));
 }
 
 template <class T>
-bool split_by_units(const Direction<T>& d, int threads) {
-  if (threads == 1 || !can_split_units(d)) return false;
-  const long rows = d.steps->batch / threads;
+bool split_by_units(const Direction<T>& d, int threads, double distance) {
+  if (threads == 1 || !can_split_units(d, distance)) return false;
+  const long rows = d.steps->batch / threads, cache = second_level_cache();
   const long weight_bytes = d.config->gates() * d.g.hidden * d.recurrent * static_cast<long>(sizeof(T));
-  if (rows < kRowsWorthSplitting) return true;
-  return weight_bytes > second_level_cache() && (rows < 32 || weight_bytes > kFarWeights * second_level_cache());
+  switch (rows) {
+    case 0:
+      return true;
+    case 1:
+      return distance < kFar || weight_bytes > cache / 2;
+    case 2:
+      return weight_bytes > cache / 2;
+    default:
+      return weight_bytes > cache && (rows < 32 || weight_bytes > kFarWeights * cache);
+  }
 }
 
 template <class T>
 Part part_of(const Direction<T>& d, const Team& group) {
   const long panels = d.g.panels;
-  if (!split_by_units(d, group.size())) return {0, panels, false};
+  if (d.sharers == 1 || group.size() == 1) return {0, panels, false};
   // Whole groups of four unit vectors: what one register tile of the backward product computes.
   const Range r = share((panels + 3) / 4, group.rank(), group.size());
   return {std::min(panels, r.first * 4), std::min(panels, r.last * 4), true};
@@ -123,25 +136,31 @@ Part part_of(const Direction<T>& d, const Team& group) {
 template <class T>
 void prepare(Direction<T>& d) {
   const Geometry& g = d.g;
+  constexpr long kPage = static_cast<long>(kApart / sizeof(T));
   const long batch = d.steps->batch;
   d.window = window_of(d);
   d.heavy = step_flops(d) >= kHeavyStepFlops;
   const long step_rows = d.training ? d.steps->offset.back() : std::min(d.window, std::max(1l, d.steps->count)) * batch;
   const long state_rows = d.training ? d.steps->states() : 2 * batch;
-  d.gates = Buffer<T>(static_cast<std::size_t>(g.step(step_rows)));
+  const auto series = [&](long size, long& apart) {
+    if (d.sharers == 1 || d.training) return Buffer<T>(static_cast<std::size_t>(size));
+    apart = padded_to(size, kPage) + kPage;
+    return Buffer<T>(static_cast<std::size_t>(d.sharers * apart));
+  };
+  d.gates = series(g.step(step_rows), d.gates_apart);
   d.h = Buffer<T>(static_cast<std::size_t>(state_rows * d.padded_recurrent));
-  if (d.lstm()) d.c = Buffer<T>(static_cast<std::size_t>(state_rows * g.padded()));
+  if (d.lstm()) d.c = series(state_rows * g.padded(), d.c_apart);
   const bool dropped = d.sampling && (d.config->dropout > 0 || (d.config->interlayer_dropout > 0 && d.layer > 0));
   if (d.training || d.steps->ragged || dropped || d.x.element != 1)
     d.x_copy = Buffer<T>(static_cast<std::size_t>(step_rows * d.input));
   prepare_variants(d, step_rows, state_rows);
 }
 
-#define RECURRA_INSTANTIATE(T)                             \
-  template bool worth_a_thread(const Direction<T>&);       \
-  template int useful_threads(const Direction<T>&, int);   \
-  template bool split_by_units(const Direction<T>&, int);  \
-  template Part part_of(const Direction<T>&, const Team&); \
+#define RECURRA_INSTANTIATE(T)                                    \
+  template bool worth_a_thread(const Direction<T>&, double);      \
+  template int useful_threads(const Direction<T>&, int, double);  \
+  template bool split_by_units(const Direction<T>&, int, double); \
+  template Part part_of(const Direction<T>&, const Team&);        \
   template void prepare(Direction<T>&);
 RECURRA_INSTANTIATE(float)
 RECURRA_INSTANTIATE(double)

@@ -2,6 +2,7 @@
 //
 // A batch that is split by rows has a Direction for each part, with memory of its own: two threads that write lines
 // side by side cost each other dearly where their cores are far apart, also when neither reads what the other wrote.
+// Threads that share the units of one have windows of their own, too, but for h, which they exchange.
 //
 // Rows are sorted by length (nn/steps.h). Series of states have an entry before the first step and one after each step;
 // series of steps have one a step; both hold active rows only. Without training a series is a window: two states, a few
@@ -38,6 +39,15 @@ struct Part {
   bool by_units;  // own units: the group meets after every step
 };
 
+// Asks for what the others wrote into [all, all + count): all but [first, last). At once, where a product would find
+// one line after the other missing; of more than so many numbers, the arithmetic hides the journey.
+constexpr long kMostToSendFor = 8192;
+template <class T>
+void send_for_others(const T* all, long first, long last, long count) {
+  prefetch(all, static_cast<std::size_t>(first) * sizeof(T));
+  prefetch(all + last, static_cast<std::size_t>(count - last) * sizeof(T));
+}
+
 template <class T>
 struct Direction {
   const Config* config;
@@ -51,6 +61,7 @@ struct Direction {
   std::uint64_t seed = 0;
   bool reverse_input = false, reverse_output = false;
   long input = 0, recurrent = 0, padded_recurrent = 0;
+  int sharers = 1;     // threads that share the units; 1: one thread has them all
   bool heavy = false;  // a step takes long enough to look for an interruption in each
   long window = 0;     // steps whose gates are computed ahead; without training also the steps that are kept
 
@@ -64,8 +75,9 @@ struct Direction {
 
   // Series. x_copy only where x cannot be read in place.
   Buffer<T> x_copy, gates, h, c;
-  Buffer<T> output;             // with a projection: what is projected, a series of steps
-  Buffer<T> masked_h, reset_h;  // recurrent dropout: h * mask, a series of states; GRU with reset before: r * h
+  long gates_apart = 0, c_apart = 0;  // without training each sharer has these for itself, so far behind another's
+  Buffer<T> output;                   // with a projection: what is projected, a series of steps
+  Buffer<T> masked_h, reset_h;        // recurrent dropout: h * mask, a series of states; GRU with reset before: r * h
   Buffer<T> mask, zone_h, zone_c, dropout_mask;
   Buffer<T> fresh;  // [N, P * W], scratch of a step
   NormalSeries<T> normal_in, normal_rec, normal_late, normal_c;
@@ -129,18 +141,20 @@ CellOptions<T> cell_options(const Direction<T>& d, long panel) {
   return o;
 }
 
-// How the threads of a group share a direction: by its units, or by rows, for which it must be split before. A matter
-// of speed alone: no bit depends on it.
-template <class T>
-bool split_by_units(const Direction<T>& d, int threads);
-template <class T>
-Part part_of(const Direction<T>& d, const Team& group);
+// How work is shared out, a matter of speed alone: no bit depends on it. `distance`: how far the cores lie apart, 1
+// where they share a cache.
 
 // Whether a thread of its own pays for this direction, and how many can work on it at once with profit.
 template <class T>
-bool worth_a_thread(const Direction<T>& d);
+bool worth_a_thread(const Direction<T>& d, double distance);
 template <class T>
-int useful_threads(const Direction<T>& d, int threads);
+int useful_threads(const Direction<T>& d, int threads, double distance);
+// Whether so many threads better share a direction by its units than by rows, for which it must be split before.
+template <class T>
+bool split_by_units(const Direction<T>& d, int threads, double distance);
+// What one of the group computes.
+template <class T>
+Part part_of(const Direction<T>& d, const Team& group);
 
 // Takes memory for the series. Call once, on one thread.
 template <class T>

@@ -27,12 +27,22 @@ class Forward {
       for (long step = first; step < last; ++step) {
         if (d_.heavy && !group_.go_on()) return;
         this->step(step);
-        if (part_.by_units && !group_.meet()) return;
+        if (part_.by_units && !meet(step + 1)) return;
       }
     }
   }
 
  private:
+  bool meet(long state) {
+    if (!group_.meet()) return false;
+    const long rows = state < d_.steps->count ? d_.rows(state) : 0, padded = d_.padded_recurrent;
+    if (rows * padded > kMostToSendFor) return true;
+    for (long row = 0; row < rows; ++row)
+      send_for_others(d_.product_h_at(state) + row * padded, units0(), units0() + units(padded), padded);
+    return true;
+  }
+  T* gates_at(long step) { return d_.gates_at(step) + group_.rank() * d_.gates_apart; }
+  T* c_at(long step) { return d_.c_at(step) + group_.rank() * d_.c_apart; }
   long units0() const { return part_.panel0 * d_.g.lanes; }
   // Real units of this part in an array of `count` units.
   long units(long count) const { return std::max(0l, std::min(part_.panel1 * d_.g.lanes, count) - units0()); }
@@ -47,7 +57,7 @@ class Forward {
       }
     };
     fill(d_.h_at(0), d_.h0, d_.recurrent, d_.padded_recurrent);
-    if (d_.lstm()) fill(d_.c_at(0), d_.c0, d_.g.hidden, d_.g.padded());
+    if (d_.lstm()) fill(c_at(0), d_.c0, d_.g.hidden, d_.g.padded());
     for (long row = 0; row < d_.steps->batch; ++row)
       if (d_.length(row) == 0) write_final(row, 0);
     if (d_.masked_h.data()) {
@@ -125,7 +135,7 @@ class Forward {
         const long rows = d_.rows(step);
         if (rows <= 0) break;
         T* gates = normal ? d_.normal_in.normal.data() + d_.step_rows(step) * d_.g.panels * d_.g.in.slots() * d_.g.lanes
-                          : d_.gates_at(step);
+                          : gates_at(step);
         gate_product(d_, d_.weights->in, d_.g.in, part_, d_.laid_rows(step), rows, d_.x_at(step), d_.x_row(), gates,
                      normal, normal ? Start::kZero : Start::kBias, d_.weights->bias.data());
         if (normal) normalise(d_.normal_in, d_.g.in, step, d_.weights->scale_in, d_.weights->bias, false);
@@ -147,7 +157,7 @@ class Forward {
       p.a = d_.x_at(first) + row * d_.x_row(), p.a_row = d_.x_step();
       p.b_panel = d_.weights->in.panel_size();
       p.b = d_.weights->in.data.data() + part_.panel0 * columns.slots() / p.panel_vectors * p.b_panel;
-      p.c = gate_at(d_.g, d_.gates_at(first), batch, part_.panel0, row) + columns.slot * d_.g.lanes;
+      p.c = gate_at(d_.g, gates_at(first), batch, part_.panel0, row) + columns.slot * d_.g.lanes;
       p.c_row = step_size;
       p.c_panel = d_.g.row_major ? p.panel_vectors * d_.g.lanes : d_.g.panel(batch);
       p.start = d_.weights->bias.data() + part_.panel0 * columns.slots() * d_.g.lanes;
@@ -155,7 +165,7 @@ class Forward {
       if (p.vectors > 0) k_.multiply(p);
       if (part_.panel1 <= d_.g.whole()) continue;
       p.vectors = p.panel_vectors = d_.g.tail_vectors(), p.b = d_.weights->in.tail.data();
-      p.c = gate_at(d_.g, d_.gates_at(first), batch, d_.g.whole(), row), p.start = d_.weights->bias_tail.data();
+      p.c = gate_at(d_.g, gates_at(first), batch, d_.g.whole(), row), p.start = d_.weights->bias_tail.data();
       k_.multiply(p);
     }
   }
@@ -165,13 +175,13 @@ class Forward {
     for (long step = first; step < last; ++step) {
       const long rows = d_.rows(step);
       for (long panel = part_.panel0; panel < std::min(part_.panel1, d_.g.whole()); ++panel) {
-        T* u = gate_at(d_.g, d_.gates_at(step), d_.laid_rows(step), panel, 0) + 3 * d_.g.lanes;
+        T* u = gate_at(d_.g, gates_at(step), d_.laid_rows(step), panel, 0) + 3 * d_.g.lanes;
         for (long row = 0; row < rows; ++row)
           copy_short(d_.weights->bias_u.data() + panel * d_.g.lanes, d_.g.lanes, u + row * d_.g.row());
       }
       if (part_.panel1 <= d_.g.whole()) continue;
       const long tail = d_.g.tail;
-      T* u = gate_at(d_.g, d_.gates_at(step), d_.laid_rows(step), d_.g.whole(), 0) + 3 * tail;
+      T* u = gate_at(d_.g, gates_at(step), d_.laid_rows(step), d_.g.whole(), 0) + 3 * tail;
       for (long row = 0; row < rows; ++row)
         copy_short(d_.weights->bias_tail.data() + 3 * tail, tail, u + row * d_.g.tail_row());
     }
@@ -193,8 +203,7 @@ class Forward {
                          const Buffer<T>& scale, const Buffer<T>& shift, long step, const T* a, long a_row) {
     const long laid = d_.laid_rows(step), rows = d_.rows(step);
     if (!d_.config->layer_norm) {
-      gate_product<T>(d_, matrix, columns, part_, laid, rows, a, a_row, d_.gates_at(step), false, Start::kGates,
-                      nullptr);
+      gate_product<T>(d_, matrix, columns, part_, laid, rows, a, a_row, gates_at(step), false, Start::kGates, nullptr);
       return;
     }
     T* own = series.normal.data() + d_.step_rows(step) * d_.g.panels * columns.slots() * d_.g.lanes;
@@ -207,13 +216,13 @@ class Forward {
     const long laid = d_.laid_rows(step), unit = panel0 * d_.g.lanes, padded = d_.g.padded();
     CellArrays<T> a{};
     a.rows = d_.rows(step), a.panels = panel1 - panel0;
-    a.gates = gate_at(d_.g, d_.gates_at(step), laid, panel0, 0), a.gates_row = d_.g.row(panel0),
+    a.gates = gate_at(d_.g, gates_at(step), laid, panel0, 0), a.gates_row = d_.g.row(panel0),
     a.gates_panel = d_.g.panel(laid), a.tail = d_.g.tail;
     a.h_prev = d_.h_at(step) + unit, a.h_prev_row = d_.padded_recurrent;
     a.h = d_.output.data() ? d_.output_at(step) + unit : d_.h_at(step + 1) + unit;
     a.h_row = d_.output.data() ? padded : d_.padded_recurrent;
     a.c_row = padded;
-    if (d_.lstm()) a.c_prev = d_.c_at(step) + unit, a.c = d_.c_at(step + 1) + unit;
+    if (d_.lstm()) a.c_prev = c_at(step) + unit, a.c = c_at(step + 1) + unit;
     if (d_.zone_c.data()) a.zone_c = d_.zone_c_at(step) + unit, a.zone_row = padded;
     if (d_.mask.data()) a.mask = d_.mask.data() + unit, a.mask_row = d_.padded_recurrent;
     if (d_.reset_h.data()) a.reset_h = d_.reset_h_at(step) + unit, a.reset_h_row = padded;
@@ -255,7 +264,7 @@ class Forward {
       Part some = part_;
       some.panel0 = panel, some.panel1 = std::min(part_.panel1, panel + together);
       gate_product<T>(d_, d_.weights->rec, d_.g.rec, some, d_.laid_rows(step), rows, h, d_.padded_recurrent,
-                      d_.gates_at(step), false, Start::kGates, nullptr);
+                      gates_at(step), false, Start::kGates, nullptr);
       plain_cell(step, some.panel0, some.panel1);
     }
   }
@@ -271,14 +280,14 @@ class Forward {
   void row_step(long step) {
     const PackedMatrix<T>& w = d_.weights->rec;
     const long laid = d_.laid_rows(step), unit = units0();
-    T* const gates = gate_at(d_.g, d_.gates_at(step), laid, part_.panel0, 0);
+    T* const gates = gate_at(d_.g, gates_at(step), laid, part_.panel0, 0);
     RowStep<T> s{};
     s.panels = part_.panel1 - part_.panel0;
     s.start = gates, s.start_u = gates + 3 * d_.g.lanes, s.start_panel = s.start_u_panel = d_.g.panel(laid);
     s.depth = w.depth, s.h_prev = d_.product_h_at(step), s.h_own = d_.h_at(step) + unit;
     s.rec_panel = w.panel_size(), s.rec = w.data.data() + part_.panel0 * s.rec_panel;
     s.h = d_.output.data() ? d_.output_at(step) + unit : d_.h_at(step + 1) + unit;
-    if (d_.lstm()) s.c_prev = d_.c_at(step) + unit, s.c = d_.c_at(step + 1) + unit;
+    if (d_.lstm()) s.c_prev = c_at(step) + unit, s.c = c_at(step + 1) + unit;
     if (d_.training) s.gates = gates, s.gates_panel = s.start_panel;
     s.backwards = step % 2 != 0;
     k_.cells[d_.config->cell].one_row(s);
@@ -348,8 +357,7 @@ class Forward {
       std::copy_n(d_.h_at(state) + row * d_.padded_recurrent + units0(), units(d_.recurrent),
                   d_.hn + n * d_.recurrent + units0());
     if (d_.cn)
-      std::copy_n(d_.c_at(state) + row * d_.g.padded() + units0(), units(d_.g.hidden),
-                  d_.cn + n * d_.g.hidden + units0());
+      std::copy_n(c_at(state) + row * d_.g.padded() + units0(), units(d_.g.hidden), d_.cn + n * d_.g.hidden + units0());
   }
 
   Team& group_;

@@ -6,6 +6,11 @@
 #include "base/threads.h"
 
 namespace recurra {
+namespace {
+
+constexpr double kNearRoundTrip = 100;  // nanoseconds, between cores that share a cache, or less
+
+}  // namespace
 
 template <class T>
 StackRun<T>::StackRun(std::shared_ptr<Plan<T>> plan, const T* weights, const StackArguments<T>& arguments,
@@ -16,6 +21,7 @@ StackRun<T>::StackRun(std::shared_ptr<Plan<T>> plan, const T* weights, const Sta
       training_(training),
       steps_(make_steps(arguments.batch, arguments.time, arguments.lengths)) {
   const Config& c = config();
+  distance_ = distance();
   threads_ = useful();
   for (long direction = 0; direction < c.directions(); ++direction) {
     const long parts = std::min<long>({group_size(direction), steps_.batch, kMostParts});
@@ -78,7 +84,8 @@ void StackRun<T>::prepare_layer(long layer) {
   for (long direction = 0; direction < c.directions(); ++direction) {
     Parts& parts = at(layer, direction);
     Direction<T> whole = describe(layer, direction, steps_);
-    if (parted_[direction].empty() || split_by_units(whole, group_size(direction))) {
+    if (split_by_units(whole, group_size(direction), distance_)) whole.sharers = group_size(direction);
+    if (parted_[direction].empty() || whole.sharers > 1) {
       parts.push_back(std::move(whole));
     } else {
       for (const Steps& steps : parted_[direction]) parts.push_back(describe(layer, direction, steps));
@@ -91,6 +98,14 @@ void StackRun<T>::prepare_layer(long layer) {
   }
 }
 
+// How far apart the cores lie, where that matters: 1 where they share a cache.
+template <class T>
+double StackRun<T>::distance() const {
+  const int most = num_threads();
+  if (most == 1 || !worth_a_thread(describe(0, 0, steps_), 1)) return 1;
+  return std::max(1.0, round_trip(most) / kNearRoundTrip);
+}
+
 // Threads that this work occupies with profit.
 template <class T>
 int StackRun<T>::useful() const {
@@ -99,8 +114,8 @@ int StackRun<T>::useful() const {
   int count = 1;
   for (long layer = 0; layer < c.layers; ++layer) {
     const Direction<T> d = describe(layer, 0, steps_);
-    const int each = useful_threads(d, std::max(1, most / directions));
-    count = std::max(count, directions == 2 && worth_a_thread(d) ? std::min(most, 2 * each) : each);
+    const int each = useful_threads(d, std::max(1, most / directions), distance_);
+    count = std::max(count, directions == 2 && worth_a_thread(d, distance_) ? std::min(most, 2 * each) : each);
   }
   return count;
 }

@@ -78,6 +78,7 @@ class StackRun {
     return directions_[static_cast<std::size_t>(layer * config().directions() + direction)];
   }
   Direction<T> describe(long layer, long direction, const Steps& steps) const;
+  double distance() const;
   int useful() const;
   int group_size(long direction) const;
   int threads() const { return std::min(threads_, num_threads()); }
@@ -101,7 +102,7 @@ class StackRun {
   // Calls f(group, part): each thread for its share of the parts, or all for the only one.
   template <class F>
   static void each_part(Team& group, const Parts& parts, const F& f) {
-    if (parts.size() == 1 && split_by_units(parts.front(), group.size())) {
+    if (parts.front().sharers > 1 && group.size() > 1) {
       f(group, std::size_t{0});
       return;
     }
@@ -122,6 +123,7 @@ class StackRun {
   StackArguments<T> arguments_;
   bool training_;
   Steps steps_;
+  double distance_ = 1;  // of the cores
   int threads_ = 1;
   std::vector<Steps> parted_[2];    // the batch as the threads of each direction share it; empty: one has it all
   std::vector<Parts> directions_;   // [L * D]; one part where threads share the units

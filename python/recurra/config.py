@@ -55,7 +55,8 @@ def set_num_threads(count: int) -> None:
     """Set how many threads a call into the engine may use.
 
     The start value comes from ``RECURRA_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the CPUs that this process may
-    run on. Results do not depend on the number of threads.
+    run on. Small work uses fewer, the fewer the farther the cores lie from each other. Results do not depend on the
+    number of threads.
 
     Parameters
     ----------

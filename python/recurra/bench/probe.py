@@ -15,11 +15,13 @@ def measure(threads: int) -> dict[str, float]:
     -------
     dict of str to float
         ``fma_gflops``: multiply-adds from registers; ``product_gflops``: a product within the first-level cache, the
-        ceiling that shares are taken of; ``product_gflops_1``: on one thread; ``read_*``: GB/s of reading this much.
+        ceiling that shares are taken of; ``product_gflops_1``: on one thread; ``read_*``: GB/s of reading this much;
+        ``round_trip_ns``: nanoseconds of a word from one thread to another and back.
     """
     rates = {
         "fma_gflops": _core.probe_multiply_adds(threads),
         "product_gflops": _core.probe_product(threads),
         "product_gflops_1": _core.probe_product(1),
+        "round_trip_ns": _core.round_trip(threads),
     }
     return rates | {name: _core.probe_reads(threads, size) for name, size in SIZES.items()}
