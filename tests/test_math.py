@@ -85,3 +85,21 @@ def test_a_dense_layer_is_a_product(rows, inputs, outputs, dtype):
     np.testing.assert_allclose(_core.linear_backward(weight, x, dy, dweight, dbias), dy @ weight, **tolerance)
     np.testing.assert_allclose(dweight, 1 + dy.T @ x, **tolerance)
     np.testing.assert_allclose(dbias, 1 + dy.sum(axis=0), **tolerance)
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2, 3])
+def test_a_nan_stays_in_its_gate_and_huge_inputs_saturate(bad):
+    units, steps = 20, 3
+    plan = _core.Recurrent("lstm", 1, units)
+    weights = np.zeros(plan.size, np.float32)
+    offset = next(at for name, _, at in plan.layout if name.startswith("bias_ih"))
+    bias = weights[offset : offset + 4 * units].reshape(4, units)
+    bias[:] = np.float32([[3e38], [-3e38], [np.inf], [-np.inf]])
+    bias[bad, 0] = np.nan
+    tape = plan.vjp(weights, np.zeros((2, steps, 1), np.float32))[3]
+    h, c = (np.zeros((1, 2, steps, units), np.float32) for _ in range(2))
+    gates = np.zeros((1, 2, steps, 4, units), np.float32)
+    tape.trace(h, c, gates)
+    expected = np.broadcast_to(np.float32([[1], [0], [1], [0]]), gates.shape).copy()
+    expected[..., bad, 0] = np.nan
+    np.testing.assert_array_equal(gates, expected)

@@ -1,8 +1,7 @@
 // The default activations of the gates, sharing divisions: two gates cost one division, four cost one.
 //
 // tanh x = p/q (simd/math.h); 1/(q1 q2) times the other denominator is 1/q1. sigmoid x = 1/2 + tanh(x/2)/2. Error of a
-// shared gate: at most 2 ULP above that of tanh; results stay within [-1, 1] and [0, 1]; a NaN in one gate of a unit
-// spreads to the gates that share.
+// shared gate: at most 2 ULP above that of tanh; results stay within [-1, 1] and [0, 1]; a NaN stays in its gate.
 #pragma once
 #include "simd/math.h"
 

@@ -184,25 +184,25 @@ RECURRA_INLINE Vec<T> log1p(Vec<T> x) {
 }
 
 // tanh x = p / q before the result is clamped to [-1, 1]: for cells that share one division between several gates.
-// float: |p| <= q (up to rounding), 1 <= q < 430. double: |p| < q < 3e17.
+// float: 1 <= q < 430, and |p| > q from |x| = 9.02 on, where tanh rounds to 1; p alone is NaN where x is.
+// double: |p| < q < 3e17.
 template <class T>
 struct Ratio {
   Vec<T> p, q;
 };
 
-// tanh of float: rational 9/8 on |x| <= 9.02, where tanh rounds to 1.
+// tanh of float: x times a rational function of u = x^2, 9/8 in all, held constant from 9.02 on: the product only
+// grows.
 RECURRA_INLINE Ratio<float> tanh_ratio(Vec<float> x) {
   using M = MathOf<float>;
-  x = clamp(x, broadcast(9.02f));
-  const Vec<float> u = x * x;
+  const Vec<float> u = min(x * x, broadcast(9.02f * 9.02f));
   return {x * polynomial<float>(M::kTanhP, u), polynomial<float>(M::kTanhQ, u)};
 }
 
 // tanh(x / 2) of float, the bits of tanh_ratio(x / 2): powers of two sit in the coefficients.
 RECURRA_INLINE Ratio<float> half_tanh_ratio(Vec<float> x) {
   using M = MathOf<float>;
-  x = clamp(x, broadcast(2 * 9.02f));
-  const Vec<float> u = x * x;
+  const Vec<float> u = min(x * x, broadcast(4 * 9.02f * 9.02f));
   return {x * polynomial<float>(M::kHalfTanhP, u), polynomial<float>(M::kHalfTanhQ, u)};
 }
 

@@ -36,9 +36,12 @@ class Guard:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: Any) -> None:
-        if not self._held:
-            raise KeyboardInterrupt
-        self._pending = True
+        if self._held:
+            self._pending = True
+            return
+        if self._before is not None:  # now: what is raised may cut off the guard's end
+            signal.signal(signal.SIGINT, self._before)
+        raise KeyboardInterrupt
 
     def __enter__(self) -> Guard:
         if threading.current_thread() is threading.main_thread():
