@@ -89,7 +89,7 @@ def test_a_dense_layer_is_a_product(rows, inputs, outputs, dtype):
 
 @pytest.mark.parametrize("bad", [0, 1, 2, 3])
 def test_a_nan_stays_in_its_gate_and_huge_inputs_saturate(bad):
-    units, steps = 20, 3
+    units, steps = 20, 1  # in a second step the state brings it to all
     plan = _core.Recurrent("lstm", 1, units)
     weights = np.zeros(plan.size, np.float32)
     offset = next(at for name, _, at in plan.layout if name.startswith("bias_ih"))
