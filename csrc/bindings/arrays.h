@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,7 +18,35 @@ namespace recurra {
 
 namespace py = pybind11;
 
-using Shape = std::vector<py::ssize_t>;
+// Extents of axes, in place: calls of a microsecond take no memory for them.
+class Shape {
+ public:
+  Shape() = default;
+  Shape(std::initializer_list<py::ssize_t> extents) : Shape(extents.begin(), extents.end()) {}
+  Shape(const py::ssize_t* first, const py::ssize_t* last) {
+    for (; first != last; ++first) push_back(*first);
+  }
+  Shape(const Shape& other) : Shape(other.begin(), other.end()) {}
+  Shape& operator=(const Shape& other) {
+    count_ = 0;
+    for (const py::ssize_t extent : other) push_back(extent);
+    return *this;
+  }
+  std::size_t size() const { return count_; }
+  const py::ssize_t* begin() const { return extents_; }
+  const py::ssize_t* end() const { return extents_ + count_; }
+  py::ssize_t operator[](std::size_t axis) const { return extents_[axis]; }
+  void push_back(py::ssize_t extent) {
+    if (count_ == kMostAxes) throw py::value_error("shape: expected at most 64 axes, got more");
+    extents_[count_++] = extent;
+  }
+  void pop_back() { --count_; }
+
+ private:
+  static constexpr std::size_t kMostAxes = 64;  // NumPy's limit
+  py::ssize_t extents_[kMostAxes];
+  std::size_t count_ = 0;
+};
 
 inline Shape shape_of(const py::array& a) { return Shape(a.shape(), a.shape() + a.ndim()); }
 
@@ -81,7 +110,7 @@ py::object fresh(const Shape& shape, const T* from = nullptr) {
   auto& api = py::detail::npy_api::get();
   PyObject* array =
       api.PyArray_NewFromDescr_(api.PyArray_Type_, py::dtype::of<T>().release().ptr(), static_cast<int>(shape.size()),
-                                reinterpret_cast<const Py_intptr_t*>(shape.data()), nullptr, nullptr, 0, nullptr);
+                                reinterpret_cast<const Py_intptr_t*>(shape.begin()), nullptr, nullptr, 0, nullptr);
   if (!array) throw py::error_already_set();
   if (from) {
     std::size_t count = 1;
@@ -91,13 +120,16 @@ py::object fresh(const Shape& shape, const T* from = nullptr) {
   return py::reinterpret_steal<py::object>(array);
 }
 template <class T>
-T* numbers_of(const py::object& fresh) {
-  return reinterpret_cast<T*>(py::detail::array_proxy(fresh.ptr())->data);
+T* numbers_of(const py::handle& array) {
+  return reinterpret_cast<T*>(py::detail::array_proxy(array.ptr())->data);
 }
 
 // Written in place: must be C-contiguous, aligned and writeable.
 template <class T>
 T* output(const char* name, const py::handle& object, const Shape& shape) {
+  if (lies_right<T>(object, shape) &&
+      py::detail::array_proxy(object.ptr())->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_)
+    return numbers_of<T>(object);
   py::array a = typed<T>(name, object, shape);
   if (!(a.flags() & py::array::c_style) || reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) != 0)
     refuse(name, "a C-contiguous array", "other strides");
@@ -127,6 +159,11 @@ auto by_dtype(const char* name, const py::handle& a, const Body& body) {
 // A (N, T, F) array of any strides, without a copy unless it is not aligned. `owner` keeps what the view points to.
 template <class T>
 View<const T> strided(const char* name, const py::handle& object, const Shape& shape, py::array* owner) {
+  if (lies_right<T>(object, shape)) {
+    *owner = py::reinterpret_borrow<py::array>(object);
+    const auto* extents = py::detail::array_proxy(object.ptr())->dimensions;
+    return {numbers_of<T>(object), static_cast<long>(extents[1] * extents[2]), static_cast<long>(extents[2]), 1};
+  }
   py::array a = typed<T>(name, object, shape);
   bool aligned = reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) == 0;
   for (py::ssize_t axis = 0; axis < 3; ++axis)

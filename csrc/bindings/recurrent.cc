@@ -40,7 +40,8 @@ Merge merge_of(const std::string& name) {
 
 // A new array (N, T, width), in memory (T, N, width) if so asked.
 template <class T>
-py::array_t<T> sequence(const StackArguments<T>& a, long width) {
+py::object sequence(const StackArguments<T>& a, long width) {
+  if (!a.time_major) return fresh<T>({a.batch, a.time, width});
   const View<T> v = a.sequence(nullptr, width);
   constexpr long kSize = sizeof(T);
   return py::array_t<T>(Shape{a.batch, a.time, width}, Shape{v.row * kSize, v.step * kSize, kSize});
@@ -75,16 +76,14 @@ class TypedTape {
     if (!dh.is_none()) g.dh = output<T>("dh", dh, state_shape());
     py::object dx = py::none(), dc0 = py::none();
     if (need_dx) {
-      py::array_t<T> array = sequence(a, c.input);
-      g.dx = array.mutable_data();
-      dx = array;
+      dx = sequence(a, c.input);
+      g.dx = numbers_of<T>(dx);
     }
-    py::array_t<T> dh0({states, a.batch, c.recurrent()});
-    g.dh0 = dh0.mutable_data();
+    const py::object dh0 = fresh<T>({states, a.batch, c.recurrent()});
+    g.dh0 = numbers_of<T>(dh0);
     if (c.cell == kLstm) {
-      py::array_t<T> array({states, a.batch, c.hidden});
-      g.dc0 = array.mutable_data();
-      dc0 = array;
+      dc0 = fresh<T>({states, a.batch, c.hidden});
+      g.dc0 = numbers_of<T>(dc0);
     }
     take();
     run_without_gil([&](const Poll& poll) { return run->backward(g, keep, poll); });
@@ -151,14 +150,13 @@ py::tuple run_forward(const std::shared_ptr<Plan<T>>& plan, const py::object& we
         throw py::value_error("lengths: expected numbers from 0 to " + std::to_string(a.time) + ", got " +
                               std::to_string(a.lengths[n]));
   }
-  py::array_t<T> y = sequences ? sequence(a, c.output()) : py::array_t<T>({a.batch, c.output()});
-  py::array_t<T> hn({states, a.batch, c.recurrent()});
-  a.y = y.mutable_data(), a.hn = hn.mutable_data();
+  const py::object y = sequences ? sequence(a, c.output()) : fresh<T>({a.batch, c.output()});
+  const py::object hn = fresh<T>({states, a.batch, c.recurrent()});
+  a.y = numbers_of<T>(y), a.hn = numbers_of<T>(hn);
   py::object cn = py::none();
   if (c.cell == kLstm) {
-    py::array_t<T> array({states, a.batch, c.hidden});
-    a.cn = array.mutable_data();
-    cn = array;
+    cn = fresh<T>({states, a.batch, c.hidden});
+    a.cn = numbers_of<T>(cn);
   }
   std::unique_ptr<StackRun<T>> run;
   run_without_gil([&](const Poll& poll) {
@@ -256,13 +254,13 @@ void bind_recurrent(py::module_& m) {
                               t.tape);
           },
           py::arg("dy").none(true), py::arg("dhn").none(true), py::arg("dcn").none(true),
-          py::arg("gradients").none(true), py::kw_only(), py::arg("need_dx") = true, py::arg("keep") = false,
+          py::arg("gradients").none(true), py::arg("need_dx") = true, py::arg("keep") = false,
           py::arg("dh") = py::none())
-      .def_property_readonly(
-          "state_shape",
-          [](const Tape& t) {
-            return py::tuple(py::cast(std::visit([](const auto& tape) { return tape->state_shape(); }, t.tape)));
-          })
+      .def_property_readonly("state_shape",
+                             [](const Tape& t) {
+                               const Shape s = std::visit([](const auto& tape) { return tape->state_shape(); }, t.tape);
+                               return py::make_tuple(s[0], s[1], s[2], s[3]);
+                             })
       .def(
           "trace",
           [](Tape& t, const py::object& h, const py::object& c, const py::object& gates) {
@@ -291,7 +289,7 @@ void bind_recurrent(py::module_& m) {
             });
           },
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
-          py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
+          py::arg("lengths") = py::none(), py::arg("sequences") = true, py::arg("training") = false,
           py::arg("seed") = 0, py::arg("unchanged") = false, py::arg("time_major") = false)
       .def(
           "vjp",
@@ -312,7 +310,7 @@ void bind_recurrent(py::module_& m) {
             });
           },
           py::arg("weights"), py::arg("x"), py::arg("h0") = py::none(), py::arg("c0") = py::none(),
-          py::arg("lengths") = py::none(), py::kw_only(), py::arg("sequences") = true, py::arg("training") = false,
+          py::arg("lengths") = py::none(), py::arg("sequences") = true, py::arg("training") = false,
           py::arg("seed") = 0, py::arg("unchanged") = false, py::arg("time_major") = false);
 }
 

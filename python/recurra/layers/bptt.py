@@ -109,9 +109,7 @@ class RecurrentPullback:
             _errors.check_array("dy", dy, layer.dtype, axes, self._shape)
         dh, dc = (None, None) if dstates is None else layer._stacked("dstates", dstates, self._shape[0])
         hidden = trace.wanted_buffer(layer, self._tape)
-        dx, dh0, dc0 = self._tape.backward(
-            dy, dh, dc, layer._engine_gradients, need_dx=need_dx, keep=retain_graph, dh=hidden
-        )
+        dx, dh0, dc0 = self._tape.backward(dy, dh, dc, layer._engine_gradients, need_dx, retain_graph, hidden)
         self._used = not retain_graph
         if self._learned:
             layer.gradients["h0"] += dh0.sum(axis=1)
