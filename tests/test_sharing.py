@@ -12,7 +12,17 @@ pytestmark = pytest.mark.usefixtures("threads")
 NEAR, FAR = 80, 400  # nanoseconds
 # Rows, time steps, inputs and units: fewer rows than threads, as many, twice and three times as many; a last vector
 # that is full, and one that is not.
-SIZES = [(1, 9, 20, 160), (1, 7, 150, 133), (2, 8, 33, 150), (3, 6, 140, 131), (4, 7, 20, 136), (6, 5, 30, 129)]
+SIZES = [
+    (1, 9, 20, 160),
+    (1, 7, 150, 133),
+    (1, 12, 90, 96),
+    (1, 30, 64, 72),
+    (2, 8, 33, 150),
+    (3, 6, 140, 131),
+    (4, 7, 20, 136),
+    (5, 4, 20, 204),
+    (6, 5, 30, 129),
+]
 
 
 @pytest.fixture(params=[NEAR, FAR], ids=["near", "far"])
@@ -86,7 +96,7 @@ def test_the_distance_is_measured():
     _core.assume_round_trip(0)
     try:
         found = [_core.round_trip(2) for _ in range(3)]
-        assert all(5 < each < 1e7 for each in found)
+        assert all(5 < each <= 500 for each in found)
         assert found[1] == found[2]  # not measured again at once
         assert probe.measure(2)["round_trip_ns"] > 5
     finally:

@@ -20,10 +20,11 @@ long second_level_cache() {
   return 512l << 10;
 }
 
-constexpr double kFar = 2;       // distance from which threads with a row each do not meet at every step
+constexpr double kFar = 2;                // distance from which threads with a row each do not meet at every step
+constexpr long kWeightsOfARow = 150'000;  // bytes, below which a thread reads them all in the time of a meeting
 constexpr long kFewRows = 8;     // below, the weight gradients are summed over the whole batch at once (decision 0025)
 constexpr long kFarWeights = 8;  // second-level caches of weights, to be read from afar once a step, not by each
-constexpr double kStepFlopsForUnits = 2e5;    // a step must be worth several barriers before units are split
+constexpr double kStepFlopsForUnits = 0.8e5;  // of a step, below which meeting after it costs more than half of it
 constexpr double kHeavyStepFlops = 2e7;       // looking at the clock costs nothing beside such a step
 constexpr double kFlopsWorthAThread = 7.5e5;  // waking a second thread costs about a microsecond
 
@@ -36,12 +37,31 @@ double step_flops(const Direction<T>& d) {
 
 double flops_worth_a_thread(double distance) { return kFlopsWorthAThread * std::sqrt(distance); }
 
+// Unit vectors that a thread takes together: what one register tile of the backward product computes, forward fewer.
+template <class T>
+long together(const Direction<T>& d) {
+  return d.training || d.g.row_major ? 4 : 2;
+}
+
+// Threads that can have units of their own: the last one may have half of the others'.
+template <class T>
+long units_apart(const Direction<T>& d) {
+  return (d.g.panels + together(d) / 2) / together(d);
+}
+
+// What a step must be worth before the threads meet after it. Far apart, training and plain RNNs lose more by meeting.
+template <class T>
+double flops_worth_a_meeting(const Direction<T>& d, double distance) {
+  const bool dear = distance >= kFar && (d.training || d.g.row_major);
+  return kStepFlopsForUnits * distance * (dear ? 1.3 : 1);
+}
+
 // Splitting by units needs a cell that looks at its own units alone.
 template <class T>
 bool can_split_units(const Direction<T>& d, double distance) {
   const Config& c = *d.config;
   return c.plain() && !c.layer_norm && !c.projection && !d.zones_h() && !(d.sampling && c.recurrent_dropout > 0) &&
-         d.g.panels >= 8 && step_flops(d) >= kStepFlopsForUnits * std::max(1.0, distance / 2);
+         units_apart(d) >= 2 && step_flops(d) >= flops_worth_a_meeting(d, distance);
 }
 
 // Steps whose gates fill a quarter of the second-level cache, at most 64.
@@ -103,7 +123,7 @@ int useful_threads(const Direction<T>& d, int threads, double distance) {
   const bool reads = d.training && d.steps->batch < kFewRows && distance >= kFar;
   const double worth = flops / (flops_worth_a_thread(distance) * (reads ? 2 : 1));
   if (worth < 2) return 1;
-  const long most = can_split_units(d, distance) ? std::max(d.steps->batch, d.g.panels / 4) : d.steps->batch;
+  const long most = can_split_units(d, distance) ? std::max(d.steps->batch, units_apart(d)) : d.steps->batch;
   return static_cast<int>(std::min({static_cast<double>(threads), worth, static_cast<double>(std::max(1l, most))}));
 }
 
@@ -116,7 +136,7 @@ bool split_by_units(const Direction<T>& d, int threads, double distance) {
     case 0:
       return true;
     case 1:
-      return distance < kFar || weight_bytes > cache / 2;
+      return (distance < kFar && weight_bytes > kWeightsOfARow) || weight_bytes > cache / 2;
     case 2:
       return weight_bytes > cache / 2;
     default:
@@ -128,9 +148,9 @@ template <class T>
 Part part_of(const Direction<T>& d, const Team& group) {
   const long panels = d.g.panels;
   if (d.sharers == 1 || group.size() == 1) return {0, panels, false};
-  // Whole groups of four unit vectors: what one register tile of the backward product computes.
-  const Range r = share((panels + 3) / 4, group.rank(), group.size());
-  return {std::min(panels, r.first * 4), std::min(panels, r.last * 4), true};
+  const long each = together(d);
+  const Range r = share((panels + each - 1) / each, group.rank(), group.size());
+  return {std::min(panels, r.first * each), std::min(panels, r.last * each), true};
 }
 
 template <class T>
