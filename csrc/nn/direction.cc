@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "nn/random.h"
 
@@ -35,7 +34,7 @@ double step_flops(const Direction<T>& d) {
          static_cast<double>(std::max(2l, d.steps->batch));
 }
 
-double flops_worth_a_thread(double distance) { return kFlopsWorthAThread * std::sqrt(distance); }
+double flops_worth_a_thread(double distance) { return kFlopsWorthAThread * (0.9 + distance / 10); }
 
 // Unit vectors that a thread takes together: what one register tile of the backward product computes, forward fewer.
 template <class T>
@@ -121,7 +120,7 @@ template <class T>
 int useful_threads(const Direction<T>& d, int threads, double distance) {
   const double flops = step_flops(d) * static_cast<double>(d.steps->count);
   const bool reads = d.training && d.steps->batch < kFewRows && distance >= kFar;
-  const double worth = flops / (flops_worth_a_thread(distance) * (reads ? 2 : 1));
+  const double worth = flops / (flops_worth_a_thread(distance) * (reads ? 2.5 : 1));
   if (worth < 2) return 1;
   const long most = can_split_units(d, distance) ? std::max(d.steps->batch, units_apart(d)) : d.steps->batch;
   return static_cast<int>(std::min({static_cast<double>(threads), worth, static_cast<double>(std::max(1l, most))}));

@@ -21,8 +21,8 @@ StackRun<T>::StackRun(std::shared_ptr<Plan<T>> plan, const T* weights, const Sta
       training_(training),
       steps_(make_steps(arguments.batch, arguments.time, arguments.lengths)) {
   const Config& c = config();
-  distance_ = distance();
-  threads_ = useful();
+  if (!arguments.lasting) distance_ = distance();
+  threads_ = working_ = useful(distance_);
   for (long direction = 0; direction < c.directions(); ++direction) {
     const long parts = std::min<long>({group_size(direction), steps_.batch, kMostParts});
     if (parts > 1) parted_[direction] = parted(steps_, static_cast<int>(parts));
@@ -108,14 +108,14 @@ double StackRun<T>::distance() const {
 
 // Threads that this work occupies with profit.
 template <class T>
-int StackRun<T>::useful() const {
+int StackRun<T>::useful(double distance) const {
   const Config& c = config();
   const int most = num_threads(), directions = static_cast<int>(c.directions());
   int count = 1;
   for (long layer = 0; layer < c.layers; ++layer) {
     const Direction<T> d = describe(layer, 0, steps_);
-    const int each = useful_threads(d, std::max(1, most / directions), distance_);
-    count = std::max(count, directions == 2 && worth_a_thread(d, distance_) ? std::min(most, 2 * each) : each);
+    const int each = useful_threads(d, std::max(1, most / directions), distance);
+    count = std::max(count, directions == 2 && worth_a_thread(d, distance) ? std::min(most, 2 * each) : each);
   }
   return count;
 }
@@ -162,6 +162,7 @@ bool StackRun<T>::run_layers(const Poll& poll) {
 template <class T>
 bool StackRun<T>::forward_again(const T* x, T* y, const Poll& poll) {
   arguments_.y = y;
+  if (threads_ > 1) working_ = std::min(threads_, useful(distance()));
   const long layers = config().layers, recurrent = config().recurrent();
   for (long direction = 0; direction < config().directions(); ++direction) {
     for (Direction<T>& d : at(0, direction)) d.x.data = x;

@@ -21,6 +21,7 @@ struct StackArguments {
   bool unchanged = false;  // the weights are those of this plan's last pass
   bool sampling = false;   // dropout and zoneout are drawn
   std::uint64_t seed = 0;
+  bool lasting = false;     // to run again and again: how many threads do is decided each time
   bool time_major = false;  // the sequences y, and dx of a backward pass, lie as (T, N, *)
   T* y = nullptr;           // (N, T, O) or (N, O)
   T* hn = nullptr;          // (L * D, N, R)
@@ -79,9 +80,9 @@ class StackRun {
   }
   Direction<T> describe(long layer, long direction, const Steps& steps) const;
   double distance() const;
-  int useful() const;
+  int useful(double distance) const;
   int group_size(long direction) const;
-  int threads() const { return std::min(threads_, num_threads()); }
+  int threads() const { return std::min(working_, num_threads()); }
   View<T> output_of(long layer);
   bool merges() const { return config().bidirectional && config().merge != Merge::kConcat; }
   long time_rows() const { return arguments_.batch * arguments_.time; }
@@ -123,8 +124,9 @@ class StackRun {
   StackArguments<T> arguments_;
   bool training_;
   Steps steps_;
-  double distance_ = 1;  // of the cores
-  int threads_ = 1;
+  double distance_ = 1;             // of the cores
+  int threads_ = 1;                 // that the work is laid out for
+  int working_ = 1;                 // that do it
   std::vector<Steps> parted_[2];    // the batch as the threads of each direction share it; empty: one has it all
   std::vector<Parts> directions_;   // [L * D]; one part where threads share the units
   std::vector<Buffer<T>> outputs_;  // [L - 1]: (T, N, O) between layers

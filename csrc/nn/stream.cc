@@ -18,7 +18,7 @@ Stream<T>::Stream(std::shared_ptr<Plan<T>> plan, const T* weights, long batch)
   reset();
   const Config& config = plan_->config();
   StackArguments<T> a;
-  a.batch = batch, a.time = 1;
+  a.batch = batch, a.time = 1, a.lasting = true;
   a.x = {nullptr, config.input, config.input, 1};
   a.y = h_.data();  // some address: every step brings its own
   a.h0 = h_.data(), a.c0 = c_.data(), a.hn = fresh_h_.data(), a.cn = fresh_c_.data();
