@@ -128,7 +128,7 @@ int useful_threads(const Direction<T>& d, int threads, double distance) {
 
 template <class T>
 bool split_by_units(const Direction<T>& d, int threads, double distance) {
-  if (threads == 1 || !can_split_units(d, distance)) return false;
+  if (threads == 1 || threads > units_apart(d) || !can_split_units(d, distance)) return false;
   const long rows = d.steps->batch / threads, cache = second_level_cache();
   const long weight_bytes = d.config->gates() * d.g.hidden * d.recurrent * static_cast<long>(sizeof(T));
   switch (rows) {
