@@ -48,11 +48,16 @@ long units_apart(const Direction<T>& d) {
   return (d.g.panels + together(d) / 2) / together(d);
 }
 
-// What a step must be worth before the threads meet after it. Far apart, training and plain RNNs lose more by meeting.
+// Far apart, training and plain RNNs lose more by every meeting, and read more from each other beside their arithmetic.
+template <class T>
+bool dear(const Direction<T>& d, double distance) {
+  return distance >= kFar && (d.training || d.g.row_major);
+}
+
+// What a step must be worth before the threads meet after it.
 template <class T>
 double flops_worth_a_meeting(const Direction<T>& d, double distance) {
-  const bool dear = distance >= kFar && (d.training || d.g.row_major);
-  return kStepFlopsForUnits * distance * (dear ? 1.3 : 1);
+  return kStepFlopsForUnits * distance * (dear(d, distance) ? 1.3 : 1);
 }
 
 // Splitting by units needs a cell that looks at its own units alone.
@@ -119,8 +124,8 @@ bool worth_a_thread(const Direction<T>& d, double distance) {
 template <class T>
 int useful_threads(const Direction<T>& d, int threads, double distance) {
   const double flops = step_flops(d) * static_cast<double>(d.steps->count);
-  const bool reads = d.training && d.steps->batch < kFewRows && distance >= kFar;
-  const double worth = flops / (flops_worth_a_thread(distance) * (reads ? 2.5 : 1));
+  const double more = !dear(d, distance) ? 1 : d.steps->batch < kFewRows ? 2.5 : 2.2;
+  const double worth = flops / (flops_worth_a_thread(distance) * more);
   if (worth < 2) return 1;
   const long most = can_split_units(d, distance) ? std::max(d.steps->batch, units_apart(d)) : d.steps->batch;
   return static_cast<int>(std::min({static_cast<double>(threads), worth, static_cast<double>(std::max(1l, most))}));
