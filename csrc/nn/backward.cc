@@ -42,6 +42,7 @@ class Backward {
   }
 
  private:
+  // Waits for the others' gradients of the gates of a step.
   bool meet(long step) {
     if (!group_.meet()) return false;
     const long panel = d_.g.panel(d_.rows(step)), all = d_.g.panels * panel;

@@ -23,7 +23,7 @@ constexpr double kFar = 2;                // distance from which threads with a 
 constexpr long kWeightsOfARow = 150'000;  // bytes, below which a thread reads them all in the time of a meeting
 constexpr long kFewRows = 8;     // below, the weight gradients are summed over the whole batch at once (decision 0025)
 constexpr long kFarWeights = 8;  // second-level caches of weights, to be read from afar once a step, not by each
-constexpr double kStepFlopsForUnits = 0.8e5;  // of a step, below which meeting after it costs more than half of it
+constexpr double kStepFlopsForUnits = 0.8e5;  // of a step, from which sharing its units pays where cores are near
 constexpr double kHeavyStepFlops = 2e7;       // looking at the clock costs nothing beside such a step
 constexpr double kFlopsWorthAThread = 7.5e5;  // waking a second thread costs about a microsecond
 

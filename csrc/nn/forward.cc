@@ -33,6 +33,7 @@ class Forward {
   }
 
  private:
+  // Waits for the others' units of the state after `state` steps.
   bool meet(long state) {
     if (!group_.meet()) return false;
     const long rows = state < d_.steps->count ? d_.rows(state) : 0, padded = d_.padded_recurrent;

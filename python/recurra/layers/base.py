@@ -256,14 +256,14 @@ class Layer(Exchanged):
         if self.merges or self.integer_input:
             self._check_unusual_input(x, argument)
             return
-        axes, dtype = self.input_axes, self.dtype
+        axes = self.input_axes
         if (
             self._theta is not None
             and axes is not None
             and isinstance(x, np.ndarray)
-            and (x.dtype is dtype or x.dtype == dtype)
-            and len(shape := x.shape) == len(axes)
-            and (self._features is None or self._features == shape[-1])
+            and x.ndim == len(axes)
+            and x.dtype == self.dtype
+            and self._features in (None, x.shape[-1])
         ):
             return  # what nearly every call brings, without the words for the others
         if axes is None:
